@@ -1,0 +1,28 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check clean
+
+# One command on a fresh machine: set up, then caption the example pictures with the embedded model.
+demo: $(VENV)/ready
+	$(BIN)/sam caption examples/a.png examples/b.png --prompt "$$(cat examples/prompt.txt)"
+
+# One command on a fresh machine: set up, then linter, formatter's check, types and all tests.
+test: $(VENV)/ready check
+	$(BIN)/python -m pytest --cov --cov-fail-under=90
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# torch first and alone, so that no later requirement picks another build of it.
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage

@@ -1,0 +1,58 @@
+"""The figures that the paper prints, to stand beside ours."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+PAPER = "arXiv 2408.12867"
+
+DATASETS: dict[str, tuple[str, ...]] = {
+    "group-captioning": ("conceptual", "animal", "vehicle"),
+    "storytelling": ("aesop", "vist", "dm800k"),
+    "change-captioning": ("iedit", "spot-the-diff", "birds-to-words", "clevr-change"),
+}
+_TABLES = {
+    "group-captioning": "table2a_group_captioning",
+    "storytelling": "table2b_storytelling",
+    "change-captioning": "table4_change_captioning",
+}
+
+PublishedScores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class AblationRow:
+    """A row of Table 3: averages over the three datasets of each task, {rouge_l, cider, bleu_4}."""
+
+    line: int
+    name: str
+    group_captioning: PublishedScores
+    storytelling: PublishedScores
+
+
+def published_rows(name: str) -> dict[str, PublishedScores]:
+    """Scores x100 of each model of Tables 2 and 4, in the paper's order: {model: {rouge_l, cider, bleu_4}}.
+
+    `name` is a dataset of the paper, or a task, which gives the averages over its datasets (all that Table 4 prints).
+    The case doesn't matter. Empty when the paper has no figures of that name.
+    """
+    wanted = name.casefold()
+    for task, datasets in DATASETS.items():
+        if wanted == task or wanted in datasets:
+            table = _figures()[_TABLES[task]]
+            column = "average" if wanted == task else wanted
+            return {model: dict(scores[column]) for model, scores in table.items() if column in scores}
+    return {}
+
+
+def published_ablation() -> list[AblationRow]:
+    """Table 3, rows 1 to 7."""
+    return [AblationRow(**row) for row in _figures()["table3_ablation"]]
+
+
+@cache
+def _figures() -> Any:
+    return yaml.safe_load(files("samcli.evaluation").joinpath("published.yaml").read_text(encoding="utf-8"))

@@ -1,0 +1,142 @@
+"""Tables of results: what `sam eval` and `sam ablate` found, with the paper's figures beside it."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from samcli.evaluation.published import DATASETS, PAPER, PublishedScores, published_rows
+from samcli.evaluation.tables import Cell, Measure, Table
+
+METRICS = {
+    "rouge_l": "ROUGE-L",
+    "cider": "CIDEr",
+    "bleu_4": "BLEU-4",
+    "named_in_full": "named in full",
+    "named_in_part": "named in part",
+}
+
+_OURS = "this run"
+
+Json = Mapping[str, Any]
+
+
+def evaluation_table(results: Json) -> Table:
+    """The results of `sam eval` (its JSON shape) as one table, dataset by dataset.
+
+    The paper's rows stand below ours where the dataset is the paper's and a model other than `tiny` was run, each
+    marked comparable or why not: another protocol, or the reasons that a dataset's optional key `not_comparable` lists
+    (["subset", "instructions", "references"]). Averages follow when there are several datasets; the paper's stand
+    beside them when all the datasets of its task were run.
+    """
+    models: Json = results["models"]
+    names = _unique(name for model in models.values() for name in model["datasets"])
+    metrics = [key for key in METRICS if any(key in entry for _, _, entry in _entries(models))]
+    rows: list[list[Cell]] = []
+    for name in names:
+        rows += [_own(name, model, entry, metrics) for model, at, entry in _entries(models) if at == name]
+        rows += _published(name, name, metrics, _reasons(results, [name]))
+    if len(names) > 1:
+        rows += _averages(results, names, metrics)
+    columns = ["dataset", "model", "n", "failed", *(METRICS[key] for key in metrics), "source"]
+    return Table(f"{results['task']}, protocol {results['protocol']}", columns, rows, _notes(results, names, rows))
+
+
+def ablation_table(results: Json) -> Table:
+    """The results of `sam ablate` (its JSON shape): dataset by dataset the rows, below each its differences to others.
+
+    A difference is the row's mean minus the other's, with its interval and p.
+    """
+    rows: list[Json] = results["rows"]
+    names = _unique(name for row in rows for name in row["datasets"])
+    found = {key for row in rows for entry in row["datasets"].values() for key in entry}
+    metrics = [key for key in METRICS if key in found]
+    cells: list[list[Cell]] = []
+    for name in names:
+        for row in rows:
+            if name in row["datasets"]:
+                cells += _ablated(name, row, row["datasets"][name], metrics)
+    columns = ["dataset", "row", "name", "seeds", *(METRICS[key] for key in metrics)]
+    notes = [
+        "in brackets: 95 % intervals by hierarchical bootstrap, seeds first, then samples",
+        "a - b: difference of the two rows, paired by sample, with its two-sided p",
+    ]
+    return Table("ablation", columns, cells, notes)
+
+
+def _entries(models: Json) -> Iterator[tuple[str, str, Json]]:
+    for model, found in models.items():
+        for name, entry in found["datasets"].items():
+            yield model, name, entry
+
+
+def _own(name: str, model: str, entry: Json, metrics: list[str]) -> list[Cell]:
+    scores = [_measure(entry.get(key), entry.get("ci95", {}).get(key)) for key in metrics]
+    return [name, model, entry.get("n"), entry.get("failed"), *scores, _OURS]
+
+
+def _measure(value: float | None, interval: Sequence[float] | None, p: float | None = None) -> Cell:
+    low, high = interval or (None, None)
+    return None if value is None else Measure(value, low, high, p)
+
+
+def _published(label: str, name: str, metrics: list[str], reasons: list[str] | None) -> list[list[Cell]]:
+    """The paper's rows of a dataset or task; none when `reasons` is None: then nothing ours may stand beside them."""
+    if reasons is None:
+        return []
+    mark = f"published, not comparable: {', '.join(reasons)}" if reasons else "published, comparable"
+
+    def cells(model: str, scores: PublishedScores) -> list[Cell]:
+        return [label, model, None, None, *(_measure(scores.get(key), None) for key in metrics), mark]
+
+    return [cells(model, scores) for model, scores in published_rows(name).items()]
+
+
+def _reasons(results: Json, names: list[str]) -> list[str] | None:
+    """Why the paper's figures can't be compared with ours on these datasets; None if only `tiny` was run on them."""
+    entries = [entry for model, at, entry in _entries(results["models"]) if at in names and not is_tiny(model)]
+    if not entries:
+        return None
+    protocol = [] if results["protocol"] == "released" else [f"protocol {results['protocol']}"]
+    return _unique([*protocol, *(reason for entry in entries for reason in entry.get("not_comparable", ()))])
+
+
+def _averages(results: Json, names: list[str], metrics: list[str]) -> list[list[Cell]]:
+    models: Json = results["models"]
+    rows = [_own("average", model, found["average"], metrics) for model, found in models.items() if "average" in found]
+    for task, datasets in DATASETS.items():
+        if {name.casefold() for name in names} == set(datasets):
+            rows += _published("average", task, metrics, _reasons(results, names))
+    return rows
+
+
+def is_tiny(model: str) -> bool:
+    """Whether a model's name in results is that of the embedded model, alone or with an adapter named after it."""
+    return re.match(r"tiny($|[\s+:@])", model) is not None
+
+
+def _notes(results: Json, names: list[str], rows: list[list[Cell]]) -> list[str]:
+    notes = ["in brackets: 95 % intervals over samples", str(results.get("signature", ""))]
+    if any(row[-1] != _OURS for row in rows):
+        notes.append(f"published: {PAPER}, Tables 2 and 4")
+    elif _reasons(results, names) is None and any(_of_the_paper(name) for name in names):
+        notes.append("tiny knows only its own world: no published figures beside it")
+    return [note for note in notes if note]
+
+
+def _of_the_paper(name: str) -> bool:
+    return any(name.casefold() in datasets for datasets in DATASETS.values())
+
+
+def _ablated(name: str, row: Json, entry: Json, metrics: list[str]) -> list[list[Cell]]:
+    found = {key: entry[key] for key in metrics if key in entry}
+    scores = [_measure(found[key]["mean"], found[key].get("ci95")) if key in found else None for key in metrics]
+    cells: list[list[Cell]] = [[name, str(row["row"]), row["name"], row["seeds"], *scores]]
+    for other in _unique(other for score in found.values() for other in score.get("versus", {})):
+        versus = [found.get(key, {}).get("versus", {}).get(other) for key in metrics]
+        gaps = [gap and _measure(gap["difference"], gap.get("ci95"), gap.get("p")) for gap in versus]
+        cells.append([name, f"{row['row']} - {other}", "difference", None, *gaps])
+    return cells
+
+
+def _unique(things: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(things))

@@ -1,0 +1,96 @@
+"""From pictures and text to tensors, as InstructBLIP was trained: squashed to a square, CLIP's mean and deviation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import AutoTokenizer
+
+from samcli.data.batch import Batch, pad_right
+from samcli.recipe import TextRecipe
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+QFORMER_FOLDER = "qformer_tokenizer"
+
+
+@dataclass(frozen=True)
+class Processor:
+    """Makes batches; the tokenizers are the LLM's and the Q-Former's."""
+
+    image_size: int
+    tokenizer: Any
+    qformer_tokenizer: Any
+
+    @classmethod
+    def load(cls, source: str, image_size: int, revision: str | None = None) -> "Processor":
+        """Read both tokenizers of an InstructBLIP from a directory or the hub."""
+        more = {"revision": revision} if revision else {}
+        tokenizer = AutoTokenizer.from_pretrained(source, **more)
+        qformer_tokenizer = AutoTokenizer.from_pretrained(source, subfolder=QFORMER_FOLDER, **more)
+        for one in (tokenizer, qformer_tokenizer):
+            one.truncation_side = "left"
+        return cls(image_size, tokenizer, qformer_tokenizer)
+
+    def save(self, directory: Path) -> None:
+        """Write both tokenizers where `load` finds them."""
+        self.tokenizer.save_pretrained(directory)
+        self.qformer_tokenizer.save_pretrained(directory / QFORMER_FOLDER)
+
+    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
+        """RGB pictures of any size as (M, 3, H, W), resized bicubically without cropping."""
+        square = (self.image_size, self.image_size)
+        resized = [
+            image if image.size == square else image.resize(square, Image.Resampling.BICUBIC) for image in images
+        ]
+        stacked = torch.from_numpy(np.stack([np.asarray(image, dtype=np.uint8) for image in resized]))
+        return normalise(stacked)
+
+    def texts(
+        self, instructions: Sequence[str], answers: Sequence[str] | None, settings: TextRecipe
+    ) -> dict[str, Tensor]:
+        """The text fields of a `Batch`; long instructions lose their beginning, as released."""
+        instructions, answers = list(instructions), None if answers is None else list(answers)
+        limits: dict[str, Any] = {"truncation": True, "max_length": settings.qformer_tokens}
+        qformer_ids = self.qformer_tokenizer(instructions, **limits)["input_ids"]
+        limit = settings.prompt_tokens if answers is not None else None
+        prompt_ids = self.tokenizer(instructions, truncation=limit is not None, max_length=limit)["input_ids"]
+        fields = {"qformer": qformer_ids, "prompt": prompt_ids}
+        if answers is not None:
+            fields["answer"] = [self._answer(answer, settings.answer_tokens) for answer in answers]
+        tensors: dict[str, Tensor] = {}
+        for name, rows in fields.items():
+            tensors[f"{name}_ids"], tensors[f"{name}_mask"] = pad_right(rows)
+        return tensors
+
+    def _answer(self, answer: str, limit: int) -> list[int]:
+        ids: list[int] = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
+        return [*ids[: limit - 1], self.tokenizer.eos_token_id]
+
+    def batch(
+        self,
+        images: Sequence[Sequence[Image.Image]],
+        instructions: Sequence[str],
+        answers: Sequence[str] | None = None,
+        settings: TextRecipe | None = None,
+    ) -> Batch:
+        """A batch of samples: their pictures, instructions and, for training, answers."""
+        counts = torch.tensor([len(group) for group in images])
+        pixels = self.pixels([image for group in images for image in group])
+        return Batch(counts, pixel_values=pixels, **self.texts(instructions, answers, settings or TextRecipe()))
+
+    def decode(self, ids: Tensor) -> list[str]:
+        """Generated ids as text, without special tokens."""
+        texts: list[str] = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Bytes (M, H, W, 3) to normalised floats (M, 3, H, W)."""
+    mean, deviation = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(DEVIATION).view(3, 1, 1)
+    return (pixels.permute(0, 3, 1, 2).to(torch.float32) / 255 - mean) / deviation

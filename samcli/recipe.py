@@ -1,0 +1,200 @@
+"""What a run is: every setting, typed, with its default, its unit and a line of help.
+
+A recipe file names only what differs from these defaults; `recipe_file.py` reads it and explains what is wrong with it.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are errors, values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=True)
+
+
+class ModelRecipe(Section):
+    """Which InstructBLIP is the frozen base, and in what numbers it is held."""
+
+    base: str = Field("tiny", description="`tiny` (embedded), a directory, or a hub id of any InstructBLIP")
+    revision: str | None = Field(None, description="commit or tag on the hub; null: the newest, recorded in results")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="numbers of the frozen parts")
+    device: str = Field("auto", description="auto (a GPU where there is one), cpu, cuda, cuda:N, mps")
+
+
+class GuidanceRecipe(Section):
+    """The paper's section 4: bidirectional semantic guidance and adaptive adjustment."""
+
+    enabled: bool = Field(True, description="false: no W-Former, plain InstructBLIP (rows 1 and 2 of Table 3)")
+    context: Literal["all", "others"] = Field(
+        "all", description="images merged for image i: all (released code) or others (Eq. 1: m != i)"
+    )
+    weights: Literal["softmax-images", "softmax-patches", "mean"] = Field(
+        "softmax-images", description="patch weights: softmax over images, over patches, or the mean (row 3 of Table 3)"
+    )
+    normalize: Literal["others", "all"] = Field(
+        "others", description="softmax-images with context others: normalised over the others, or over all images"
+    )
+    from_layer: int = Field(12, ge=1, description="l, 1-based: the layer at which part A guides part B")
+    to_layer: int = Field(12, ge=1, description="k, 1-based, at least l: the layer at which semantics return to part A")
+    single_image: Literal["plain", "guided"] = Field(
+        "plain", description="one image: plain InstructBLIP, or merged with itself (the released five-dimensional path)"
+    )
+
+    @model_validator(mode="after")
+    def _layers_in_order(self) -> Self:
+        if self.from_layer > self.to_layer:
+            raise ValueError(
+                f"from_layer (l = {self.from_layer}) must not be above to_layer (k = {self.to_layer}): "
+                "guidance enters the W-Former before its semantics return; lower from_layer or raise to_layer"
+            )
+        return self
+
+
+class TextRecipe(Section):
+    """Lengths of the texts, in tokens."""
+
+    qformer_tokens: Positive = Field(128, description="instruction in the Q-Former, tokens; longer ones are cut left")
+    prompt_tokens: Positive | None = Field(128, description="prompt in the LLM while training, tokens; null: no limit")
+    answer_tokens: Positive = Field(256, description="answer while training, tokens")
+
+
+class DataRecipe(Section):
+    """Where training samples come from."""
+
+    train: str = Field("world-mmlink", description="a world set, or a directory in the released format")
+    root: str | None = Field(None, description="directory of the datasets; null: $SAM_DATA, else ./data")
+    samples: Positive | None = Field(None, description="samples used, from the start; null: all (world sets: 20000)")
+    seed: int = Field(0, description="seed of a world set that has to be made")
+    augment: Literal["none", "released"] = Field("none", description="released: random crop of 0.5 to 1 and flip")
+    workers: int = Field(0, ge=0, description="processes that make or decode pictures; 0: as many as cores")
+    cache_features: bool = Field(False, description="keep the frozen vision features in memory; augment must be none")
+
+    @model_validator(mode="after")
+    def _cache_needs_fixed_pictures(self) -> Self:
+        if self.cache_features and self.augment != "none":
+            raise ValueError("cache_features needs augment: none, since augmented pictures differ at every use")
+        return self
+
+
+class OptimRecipe(Section):
+    """Optimiser, batches and schedule."""
+
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw", description="muon: orthogonalised momentum for the layers' matrices, AdamW for the rest"
+    )
+    batch_size: Positive = Field(20, description="samples of one optimiser step")
+    batch_is: Literal["global", "per-device"] = Field("global", description="whether batch_size is for all devices")
+    accumulate: Positive = Field(1, description="passes of batch_size / accumulate samples a step")
+    epochs: Annotated[float, Field(gt=0)] = Field(1.0, description="passes over the data, ignored when steps is set")
+    steps: Positive | None = Field(None, description="optimiser steps; null: from epochs")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(2e-5, description="peak, per step")
+    min_learning_rate: Annotated[float, Field(ge=0)] = Field(0.0, description="at the end of the cosine")
+    schedule: Literal["cosine", "cosine-by-epoch", "constant"] = Field(
+        "cosine", description="cosine over steps; cosine-by-epoch: as LAVIS, the rate falls between epochs only"
+    )
+    warmup_steps: int = Field(240, ge=0, description="steps of linear warm-up")
+    warmup_learning_rate: Annotated[float, Field(ge=0)] = Field(0.0, description="where the warm-up starts")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.05, description="AdamW's decoupled decay")
+    decay_biases: bool = Field(False, description="whether biases and norms decay too")
+    betas: tuple[Share, Share] = Field((0.9, 0.999), description="AdamW's moment decay rates")
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(None, description="largest gradient norm; null: no limit")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="numbers of the matrix products")
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Self:
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"batch_size {self.batch_size} must be a multiple of accumulate {self.accumulate}")
+        return self
+
+
+class CheckpointRecipe(Section):
+    """When a run is saved."""
+
+    every_steps: Positive | None = Field(500, description="optimiser steps between checkpoints; null: not by steps")
+    every_minutes: Annotated[float, Field(gt=0)] | None = Field(10.0, description="minutes; null: not by time")
+    keep: Positive = Field(2, description="finished checkpoints kept")
+
+
+class DecodingRecipe(Section):
+    """How answers are generated; the defaults are the released ones."""
+
+    beams: Positive = Field(5, description="beams; 1 is greedy, and then text streams")
+    max_length: Annotated[int, Field(gt=1)] = Field(256, description="tokens counting BOS, so one less are new")
+    min_length: Positive = Field(1, description="tokens counting BOS")
+    repetition_penalty: Annotated[float, Field(gt=0)] = Field(1.5, description="over BOS and generated tokens")
+    length_penalty: float = Field(1.0, description="exponent of a beam's length; 1 is the mean log-probability")
+
+
+class SamRecipe(Section):
+    """`sam train`: the paper's training, everything frozen but the guide layers, adaptive layer and projection."""
+
+    kind: Literal["sam"] = Field("sam", description="sam: training as in the paper, on a trained base")
+    seed: int = Field(0, description="of data order, augmentation and initial weights")
+    model: ModelRecipe = ModelRecipe()
+    guidance: GuidanceRecipe = GuidanceRecipe()
+    text: TextRecipe = TextRecipe()
+    data: DataRecipe = DataRecipe()
+    optim: OptimRecipe = OptimRecipe()
+    checkpoint: CheckpointRecipe = CheckpointRecipe()
+    log_every: Positive = Field(10, description="steps between lines of log.jsonl")
+
+
+class SizesRecipe(Section):
+    """Sizes of the small InstructBLIP."""
+
+    image_size: Positive = Field(128, description="pixels a side")
+    patch_size: Positive = Field(16, description="pixels a side")
+    vision_width: Positive = Field(192, description="channels of a patch")
+    vision_layers: Positive = Field(6, description="transformer layers")
+    vision_heads: Positive = Field(4, description="attention heads; must divide vision_width")
+    qformer_width: Positive = Field(144, description="channels of a query or text token")
+    qformer_layers: Positive = Field(12, description="12, so that every l and k of the paper exists")
+    qformer_heads: Positive = Field(4, description="attention heads; must divide qformer_width")
+    queries: Positive = Field(24, description="visual tokens an image")
+    llm_width: Positive = Field(256, description="channels of a token")
+    llm_layers: Positive = Field(5, description="transformer layers")
+    llm_heads: Positive = Field(4, description="attention heads; must divide llm_width")
+    llm_mlp: Positive = Field(640, description="hidden channels of the feed-forward part")
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        parts = (("vision", self.vision_width, self.vision_heads), ("qformer", self.qformer_width, self.qformer_heads))
+        for part, width, heads in (*parts, ("llm", self.llm_width, self.llm_heads)):
+            if width % heads:
+                raise ValueError(f"{part}_width {width} must be a multiple of {part}_heads {heads}")
+        if self.image_size % self.patch_size:
+            raise ValueError(f"image_size {self.image_size} must be a multiple of patch_size {self.patch_size}")
+        return self
+
+
+class BaseRecipe(Section):
+    """`sam train`: stage 0, the small InstructBLIP from nothing, in three steps on the world's single pictures."""
+
+    kind: Literal["base"] = "base"
+    seed: int = Field(0, description="of weights, pictures, texts and data order")
+    sizes: SizesRecipe = SizesRecipe()
+    pictures: Positive = Field(80_000, description="single pictures drawn for the vision tower and the Q-Former")
+    workers: int = Field(0, ge=0, description="processes that draw pictures; 0: as many as cores")
+    vision: OptimRecipe = Field(OptimRecipe(), description="first step: the vision tower; batches count pictures")
+    language: OptimRecipe = Field(OptimRecipe(), description="second step: the LLM; batches count lessons")
+    alignment: OptimRecipe = Field(OptimRecipe(), description="third step: Q-Former and projection; pictures")
+    word_weight: Annotated[float, Field(ge=0)] = Field(1.0, description="of the visual tokens' words beside the answers")
+    checkpoint: CheckpointRecipe = CheckpointRecipe()
+    log_every: Positive = Field(50, description="steps between lines of log.jsonl")
+
+
+def describe_fields(section: type[BaseModel], prefix: str = "") -> list[tuple[str, str, Any]]:
+    """Every key of a recipe with its help and default, nested keys dotted: the reference that `--help` prints."""
+    rows: list[tuple[str, str, Any]] = []
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            rows += describe_fields(inner, f"{prefix}{name}.")
+        else:
+            rows.append((prefix + name, field.description or "", field.default))
+    return rows

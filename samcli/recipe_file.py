@@ -1,0 +1,123 @@
+"""How a recipe is found, overridden, loaded, written and compared."""
+
+import copy
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from samcli.errors import UserError
+from samcli.recipe_faults import Fault, did_you_mean, dotted, find_faults, settings, shown
+from samcli.recipe_yaml import parse_yaml, read_yaml, to_yaml
+
+Recipe = TypeVar("Recipe", bound=BaseModel)
+Override = tuple[str, Any]
+
+
+def recipe_names() -> list[str]:
+    """Names of the shipped recipes, sorted, without suffix: `full`, `tiny/sam`."""
+    directory = _shipped_recipes()
+    return sorted(path.relative_to(directory).with_suffix("").as_posix() for path in directory.rglob("*.yaml"))
+
+
+def find_recipe(name_or_path: str) -> Path:
+    """Path of an existing file, else of the shipped recipe of that name, with or without `recipes/` and `.yaml`.
+
+    Raises UserError with the nearest names and the whole list when there is neither.
+    """
+    if os.path.exists(name_or_path) and not os.path.isdir(name_or_path):
+        return Path(name_or_path)
+    name = name_or_path.removeprefix("./").removeprefix("recipes/").removesuffix(".yaml")
+    names = recipe_names()
+    if name in names:
+        return _shipped_recipes() / f"{name}.yaml"
+    near = did_you_mean(name, names, most=3, cutoff=0.5)
+    raise UserError(
+        f"{name_or_path}: no such recipe file, and no shipped recipe has that name{near}; "
+        f"shipped: {', '.join(names) or 'none found'}"
+    )
+
+
+def _shipped_recipes() -> Path:
+    package = Path(__file__).parent
+    in_wheel = package / "recipes"
+    return in_wheel if in_wheel.is_dir() else package.parent / "recipes"
+
+
+def parse_overrides(texts: Iterable[str]) -> list[Override]:
+    """Key paths and values of `--set a.b=c`; values are YAML scalars or flow lists. Raises UserError for a bad one."""
+    return [_parse_override(text) for text in texts]
+
+
+def _parse_override(text: str) -> Override:
+    path, equals, value_text = (part.strip() for part in text.partition("="))
+    if not equals or not all(path.split(".")):
+        raise UserError(f"--set {text}: expected KEY=VALUE, for example --set optim.batch_size=8")
+    if not value_text:
+        raise UserError(f"--set {text}: no value after the equals sign; write null to unset {path}, '\"\"' for no text")
+    value = parse_yaml(value_text, lambda line: f"--set {text}")
+    if isinstance(value, dict):
+        raise UserError(f"--set {text}: a mapping can't be set; set each key by its own --set, or put text in quotes")
+    return path, value
+
+
+def load_recipe(
+    schema: type[Recipe] | tuple[type[Recipe], ...], path: Path, overrides: Sequence[Override] = ()
+) -> Recipe:
+    """The recipe in `path` with `overrides` over it, complete and valid; `kind` chooses among several schemas.
+
+    A file without `kind` is of the first one. Raises one UserError that lists all faults, a line each.
+    """
+    in_file = read_yaml(path)
+    given, faults = _overridden(in_file, overrides)
+    chosen = schema if isinstance(schema, type) else _schema_of_kind(schema, given, path, overrides)
+    faults += find_faults(chosen, given)
+    if faults:
+        from_file = find_faults(chosen, in_file)
+        raise UserError("\n".join(fault.line(str(path) if fault in from_file else "--set") for fault in faults))
+    return chosen.model_validate(given)
+
+
+def dump_recipe(recipe: BaseModel) -> str:
+    """YAML text with every setting of `recipe`, in the order of its fields; load_recipe reads back an equal recipe."""
+    return to_yaml(recipe.model_dump(mode="json"))
+
+
+def explain_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """A line for each setting that differs: `optim.batch_size: 20 -> 40`."""
+    before, after = ({keys: json.dumps(value) for keys, value in settings(tree)} for tree in (old, new))
+    pairs = ((keys, before.get(keys, "absent"), after.get(keys, "absent")) for keys in before | after)
+    return [f"{dotted(keys)}: {was} -> {now}" for keys, was, now in pairs if was != now]
+
+
+def _overridden(tree: dict[str, Any], overrides: Sequence[Override]) -> tuple[dict[str, Any], list[Fault]]:
+    """A copy of `tree` with the overrides in it, and a fault for each that has a value, not a section, in its way."""
+    changed, faults = copy.deepcopy(tree), []
+    for path, value in overrides:
+        *parents, last = path.split(".")
+        section: Any = changed
+        for parent in parents:
+            if section.get(parent) is None:
+                section[parent] = {}
+            section = section[parent]
+            if not isinstance(section, dict):
+                faults.append(Fault((path,), f"{parent} is not a section (got {shown(section)})"))
+                break
+        else:
+            section[last] = value
+    return changed, faults
+
+
+def _schema_of_kind(
+    schemas: tuple[type[Recipe], ...], tree: dict[str, Any], path: Path, overrides: Sequence[Override]
+) -> type[Recipe]:
+    kinds = [schema.model_fields["kind"].default for schema in schemas]
+    kind = tree.get("kind", kinds[0])
+    if kind in kinds:
+        return schemas[kinds.index(kind)]
+    origin = "--set" if "kind" in dict(overrides) else path
+    near = did_you_mean(str(kind), kinds)
+    raise UserError(f"{origin}: kind: expected one of {', '.join(kinds)} (got {shown(kind)}){near}")

@@ -1,0 +1,1 @@
+"""The embedded world: pictures, words and tasks, made from seeds."""

@@ -1,0 +1,204 @@
+"""A small drawing pen: antialiased shapes in unit coordinates, filled with a colour and a pattern.
+
+Everything in the world is drawn with it. The pen works at `OVERSAMPLING` times the final size; the picture is reduced
+once at the end, which smooths every edge.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from PIL import Image, ImageChops, ImageDraw, ImageFont
+
+OVERSAMPLING = 3
+PERIOD = 0.13  # of a pattern, in heights of the sheet
+
+RGB = tuple[int, int, int]
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]
+
+PALETTE: dict[str, RGB] = {
+    "red": (214, 48, 49),
+    "orange": (240, 134, 32),
+    "yellow": (250, 212, 50),
+    "green": (58, 164, 82),
+    "blue": (48, 104, 212),
+    "purple": (134, 66, 180),
+    "pink": (247, 150, 190),
+    "brown": (126, 78, 44),
+    "white": (248, 246, 242),
+    "black": (44, 42, 50),
+    "blond": (240, 214, 120),
+    "grey": (158, 160, 166),
+}
+
+
+def mix(first: RGB, second: RGB, share: float) -> RGB:
+    """Blend two colours; `share` is the part of the second, from 0 to 1."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    return red, green, blue
+
+
+def darker(colour: RGB, share: float = 0.3) -> RGB:
+    """A shade of the colour, for outlines and shadowed sides."""
+    return mix(colour, (20, 18, 30), share)
+
+
+def lighter(colour: RGB, share: float = 0.4) -> RGB:
+    """A tint of the colour, for highlights."""
+    return mix(colour, (255, 255, 255), share)
+
+
+def luminance(colour: RGB) -> float:
+    """Perceived brightness from 0 (black) to 255 (white), Rec. 601 weights."""
+    return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+
+
+@dataclass(frozen=True)
+class Fill:
+    """What a shape is filled with: a named colour of `PALETTE` and a pattern of the world."""
+
+    colour: str
+    pattern: str = "plain"
+
+    @property
+    def rgb(self) -> RGB:
+        """The ground colour."""
+        return PALETTE[self.colour]
+
+    @property
+    def mark(self) -> RGB:
+        """The colour of stripes, dots and checks: always far from the ground in brightness, never another hue."""
+        bright = luminance(self.rgb) > 150
+        return mix(self.rgb, (50, 45, 60), 0.55) if bright else mix(self.rgb, (255, 255, 255), 0.72)
+
+
+@lru_cache(maxsize=256)
+def _texture(fill: Fill, width: int, height: int, period: int) -> Image.Image:
+    image = Image.new("RGB", (width, height), fill.rgb)
+    pen = ImageDraw.Draw(image)
+    half = period // 2
+    if fill.pattern == "striped":
+        for top in range(0, height, period):
+            pen.rectangle((0, top, width, top + half - 1), fill=fill.mark)
+    elif fill.pattern == "dotted":
+        radius = period * 0.3
+        for row, y in enumerate(range(half // 2, height + period, period)):
+            for x in range(half * (row % 2), width + period, period):
+                pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill.mark)
+    elif fill.pattern == "checked":
+        for row, y in enumerate(range(0, height, half)):
+            for x in range(half * (row % 2), width, period):
+                pen.rectangle((x, y, x + half - 1, y + half - 1), fill=fill.mark)
+    return image
+
+
+@lru_cache(maxsize=64)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):  # a Pillow built without FreeType
+        raise RuntimeError("Pillow lacks FreeType; reinstall it from its wheel: pip install --force-reinstall pillow")
+    return font
+
+
+class Pen:
+    """Draws on a transparent sheet `aspect` wide and 1 high; y grows downwards, the ground is at y = 1.
+
+    `height` is the final height in pixels; the sheet is `OVERSAMPLING` times as large until `finish`. Pattern
+    elements keep their size relative to the sheet (`period`), so that they stay visible in small pictures.
+    """
+
+    def __init__(self, height: int, aspect: float = 1.0, period: float = PERIOD) -> None:
+        self.scale = height * OVERSAMPLING
+        self.image = Image.new("RGBA", (round(aspect * height) * OVERSAMPLING, self.scale), (0, 0, 0, 0))
+        self._pen = ImageDraw.Draw(self.image)
+        self._period = max(4, 2 * round(period * self.scale / 2))
+        self._line = max(1, round(0.012 * self.scale))
+
+    def _points(self, points: Sequence[Point]) -> list[Point]:
+        return [(x * self.scale, y * self.scale) for x, y in points]
+
+    def _box(self, box: Box) -> Box:
+        left, top, right, bottom = box
+        return left * self.scale, top * self.scale, right * self.scale, bottom * self.scale
+
+    def _paint(self, shape: str, where: Sequence[Point] | Box, fill: Fill | RGB, outline: bool, **more: float) -> None:
+        ground = fill.rgb if isinstance(fill, Fill) else fill
+        edge = darker(ground, 0.45) if outline else None
+        width = self._line if outline else 0
+        if isinstance(fill, Fill) and fill.pattern != "plain":
+            mask = Image.new("L", self.image.size, 0)
+            getattr(ImageDraw.Draw(mask), shape)(where, fill=255, **more)
+            self.image.paste(_texture(fill, *self.image.size, self._period), (0, 0), mask)
+            if outline:
+                getattr(self._pen, shape)(where, outline=edge, width=width, **more)
+        else:
+            getattr(self._pen, shape)(where, fill=ground, outline=edge, width=width, **more)
+
+    def polygon(self, points: Sequence[Point], fill: Fill | RGB, outline: bool = True) -> None:
+        """A filled polygon."""
+        self._paint("polygon", self._points(points), fill, outline)
+
+    def ellipse(self, box: Box, fill: Fill | RGB, outline: bool = True) -> None:
+        """A filled ellipse inside `box` = (left, top, right, bottom)."""
+        self._paint("ellipse", self._box(box), fill, outline)
+
+    def circle(self, centre: Point, radius: float, fill: Fill | RGB, outline: bool = True) -> None:
+        """A filled circle."""
+        x, y = centre
+        self.ellipse((x - radius, y - radius, x + radius, y + radius), fill, outline)
+
+    def rectangle(self, box: Box, fill: Fill | RGB, radius: float = 0.0, outline: bool = True) -> None:
+        """A filled rectangle, its corners rounded by `radius`."""
+        if radius:
+            self._paint("rounded_rectangle", self._box(box), fill, outline, radius=radius * self.scale)
+        else:
+            self._paint("rectangle", self._box(box), fill, outline)
+
+    def pieslice(self, box: Box, start: float, end: float, fill: Fill | RGB, outline: bool = True) -> None:
+        """A slice of the ellipse in `box`; angles in degrees, clockwise from three o'clock."""
+        self._paint("pieslice", self._box(box), fill, outline, start=start, end=end)
+
+    def line(self, points: Sequence[Point], colour: RGB, width: float = 0.02) -> None:
+        """A polyline with round joints and ends; `width` in units of the sheet's height."""
+        thick = max(1, round(width * self.scale))
+        scaled = self._points(points)
+        self._pen.line(scaled, fill=colour, width=thick, joint="curve")
+        for x, y in (scaled[0], scaled[-1]):
+            self._pen.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), fill=colour)
+
+    def arc(self, box: Box, start: float, end: float, colour: RGB, width: float = 0.02) -> None:
+        """Part of an ellipse's outline; angles in degrees, clockwise from three o'clock."""
+        self._pen.arc(self._box(box), start, end, fill=colour, width=max(1, round(width * self.scale)))
+
+    def text(self, centre: Point, words: str, colour: RGB, width: float, height: float) -> None:
+        """Bold capitals, as large as fit into `width` x `height` around `centre`."""
+        size = max(4, round(height * self.scale * 1.3))
+        while size > 4 and _font(size).getlength(words) > width * self.scale:
+            size -= 1
+        x, y = centre[0] * self.scale, centre[1] * self.scale
+        stroke = max(1, size // 18)
+        self._pen.text((x, y), words, fill=colour, font=_font(size), anchor="mm", stroke_width=stroke, stroke_fill=colour)
+
+    def finish(self) -> Image.Image:
+        """The sheet at its final size, RGBA, edges smoothed (colours weighted by their alpha)."""
+        return _reduce(self.image, OVERSAMPLING)
+
+
+def _reduce(image: Image.Image, factor: int) -> Image.Image:
+    """Average `factor` x `factor` pixels without letting the transparent black bleed into the edges."""
+    alpha = image.getchannel("A")
+    solid = Image.merge("RGB", [ImageChops.multiply(band, alpha) for band in image.convert("RGB").split()])
+    small, cover = solid.reduce(factor), alpha.reduce(factor)
+    return Image.merge("RGBA", (*small.split(), cover))
+
+
+def paste(canvas: Image.Image, sprite: Image.Image, corner: tuple[int, int]) -> None:
+    """Lay a finished sprite (premultiplied colours) onto an RGB canvas, in place; outside parts are cut off."""
+    left, top = corner
+    box = (max(left, 0), max(top, 0), min(left + sprite.width, canvas.width), min(top + sprite.height, canvas.height))
+    part = sprite.crop((box[0] - left, box[1] - top, box[2] - left, box[3] - top))
+    cover = part.getchannel("A")
+    gap = ImageChops.invert(cover)
+    under = Image.merge("RGB", [ImageChops.multiply(band, gap) for band in canvas.crop(box).split()])
+    canvas.paste(ImageChops.add(under, part.convert("RGB")), box[:2])

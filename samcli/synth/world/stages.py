@@ -1,0 +1,132 @@
+"""The world's exact implementations of the pipeline's stages for `world-mmlink`: no weights, true by construction."""
+
+import random
+
+import numpy as np
+from PIL import Image
+
+from samcli.synth.cutout import Composer, overlap
+from samcli.synth.pipeline import Draft, Frame, Pipeline, Source
+from samcli.synth.world import instructions
+from samcli.synth.world.grammar import name, read_mentions
+from samcli.synth.world.pen import paste
+from samcli.synth.world.pictures import EXTENTS, Setting, draw_pose
+from samcli.synth.world.scenes import paint_ground, veil
+from samcli.synth.world.splits import belongs_to, rng_for
+from samcli.synth.world.sprites import Pose, draw_sprite
+from samcli.synth.world.tasks import draw_linking
+from samcli.synth.world.things import CATEGORIES, MMLINK_CATEGORIES, Thing
+
+PHOTO_HEIGHT = 160
+STUDIO = (236, 236, 232)
+MARGIN = 8
+LEAST_SIDE = 0.12  # of the canvas (the 64 of 512 pixels that photographs are held to)
+_ELSEWHERE = ("animal", "vehicle")
+
+
+class WorldGrouper:
+    """Two families of things that share one, in different scenes; the shared one in two different poses."""
+
+    def __init__(self, split: str, seed: int, things: int = 3) -> None:
+        self.split, self.seed, self.things = split, seed, things
+
+    def __call__(self, index: int, attempt: int) -> Draft:
+        """Choose kind, things, poses and scenes of sample `index`."""
+        rng = rng_for(self.split, f"linking/{attempt}", self.seed, index)
+        kind = rng.choice(MMLINK_CATEGORIES + (_ELSEWHERE if rng.random() < 0.5 else ()))
+        linking = draw_linking(rng, kind, belongs_to(self.split), self.things)
+        poses = rng.sample(range(4), 2)
+        frames = []
+        for view, variant in zip(linking.views, poses, strict=True):
+            sources = [self._source(rng, thing, variant if thing == linking.shared else None) for thing in view.things]
+            frames.append(Frame(sources, view.setting))
+        seed = f"{self.split}/linking/{self.seed}/{index}/{attempt}"
+        return Draft(index, seed, kind, linking.shared, frames)
+
+    def _source(self, rng: random.Random, thing: Thing, variant: int | None) -> Source:
+        pose = draw_pose(rng, thing)
+        pose = pose if variant is None else Pose(variant, pose.mirrored)
+        return Source((thing, pose), thing.phrase, photograph(thing, pose))
+
+
+def photograph(thing: Thing, pose: Pose) -> Image.Image:
+    """The thing on plain studio ground."""
+    sprite = draw_sprite(thing, pose, PHOTO_HEIGHT)
+    photo = Image.new("RGB", (sprite.width + 2 * MARGIN, sprite.height + 2 * MARGIN), STUDIO)
+    paste(photo, sprite, (MARGIN, MARGIN))
+    return photo
+
+
+def segment(draft: Draft) -> Draft:
+    """Give every source the exact mask of its subject."""
+    for frame in draft.frames:
+        for source in frame.sources:
+            thing, pose = source.subject
+            source.mask = Image.new("L", source.photo.size, 0)
+            source.mask.paste(draw_sprite(thing, pose, PHOTO_HEIGHT).getchannel("A"), (MARGIN, MARGIN))
+    return draft
+
+
+def inpaint(draft: Draft) -> Draft:
+    """Paint each frame's scene around its subjects, and the weather in front of them."""
+    for number, frame in enumerate(draft.frames):
+        assert frame.canvas is not None and frame.mask is not None  # noqa: S101  (composed before)
+        setting: Setting = frame.background
+        seed = random.Random(f"{draft.seed}/inpaint/{number}").getrandbits(32)
+        scene = paint_ground(setting.scene, setting.light, setting.weather, frame.canvas.width, seed)
+        kept = Image.composite(frame.canvas, scene, frame.mask)
+        frame.picture = veil(_without_halo(kept, scene, frame), setting.light, setting.weather, seed)
+    return draft
+
+
+def _without_halo(kept: Image.Image, scene: Image.Image, frame: Frame) -> Image.Image:
+    """Replace the canvas's neutral grey, which shines through at soft edges, by the scene."""
+    assert frame.canvas is not None and frame.mask is not None  # noqa: S101  (composed before)
+    from samcli.synth.cutout import NEUTRAL
+
+    alpha = np.asarray(frame.mask, dtype=np.float32)[..., None] / 255
+    grey = np.asarray(NEUTRAL, dtype=np.float32)
+    own = np.asarray(frame.canvas, dtype=np.float32) - grey * (1 - alpha)
+    blended = own + np.asarray(scene, dtype=np.float32) * (1 - alpha)
+    return Image.fromarray(np.clip(blended, 0, 255).round().astype(np.uint8), "RGB")
+
+
+def describe(draft: Draft) -> Draft:
+    """Write instruction and answer: the world's own captioner, exact and independent of the backgrounds."""
+    rng = random.Random(f"{draft.seed}/describe")
+    draft.instruction = rng.choice(instructions.LINKING[draft.kind])
+    form = rng.choice(instructions.LINKING_ANSWERS)
+    draft.answer = form.format(noun=CATEGORIES[draft.kind].noun, shared=name(draft.shared))
+    return draft
+
+
+def check(draft: Draft) -> Draft:
+    """Score the sample and reject what can't be learnt from."""
+    boxes = [box for frame in draft.frames for box in frame.boxes]
+    mentions = read_mentions(draft.answer)
+    families = [{source.subject[0] for source in frame.sources} for frame in draft.frames]
+    draft.scores = {
+        "least_side": min(min(box.width, box.height) for box in boxes),
+        "overlap": max(overlap(frame.boxes) for frame in draft.frames),
+        "shared_things": float(len(families[0] & families[1])),
+        "answer_names_it": float(len(mentions) == 1 and mentions[0].names_in_full(draft.shared)),
+    }
+    if draft.scores["least_side"] < LEAST_SIDE:
+        draft.rejected = f"a side of {draft.scores['least_side']:.2f} of the canvas, below {LEAST_SIDE}"
+    elif draft.scores["overlap"] > 0:
+        draft.rejected = "things overlap"
+    elif draft.scores["shared_things"] != 1 or not draft.scores["answer_names_it"]:
+        draft.rejected = "the answer does not name the one shared thing"
+    return draft
+
+
+def linking_pipeline(split: str, seed: int, size: int) -> Pipeline:
+    """All stages of `world-mmlink`."""
+    stages = (
+        ("segment", segment),
+        ("compose", Composer(size, EXTENTS)),
+        ("inpaint", inpaint),
+        ("describe", describe),
+        ("check", check),
+    )
+    return Pipeline(WorldGrouper(split, seed), stages)

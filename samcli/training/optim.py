@@ -1,0 +1,56 @@
+"""The optimiser and its learning-rate schedule."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from samcli.recipe import OptimRecipe
+
+
+def build_optimizers(
+    named: Iterable[tuple[str, nn.Parameter]], settings: OptimRecipe
+) -> list[torch.optim.Optimizer]:
+    """AdamW over the parameters, or Muon over the matrices of repeated layers and AdamW over the rest.
+
+    Biases and norms (one-dimensional) decay only with `decay_biases`.
+    """
+    matrices, decayed, plain = [], [], []
+    for name, parameter in named:
+        if settings.optimizer == "muon" and parameter.ndim == 2 and ".layer" in name:
+            matrices.append(parameter)
+        else:
+            (decayed if parameter.ndim > 1 or settings.decay_biases else plain).append(parameter)
+    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    groups = [group for group in groups if group["params"]]
+    optimizers: list[torch.optim.Optimizer] = []
+    if groups:
+        optimizers.append(torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, foreach=False))
+    if matrices:
+        rate, decay = settings.learning_rate, settings.weight_decay
+        optimizers.append(torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+    return optimizers
+
+
+def total_steps(settings: OptimRecipe, samples: int) -> int:
+    """Optimiser steps of a run: `steps`, or enough for `epochs` passes over `samples`."""
+    return settings.steps or max(1, math.ceil(settings.epochs * samples / settings.batch_size))
+
+
+def learning_rate(settings: OptimRecipe, step: int, steps: int, steps_per_epoch: int) -> float:
+    """The rate of step `step` (from 0) of `steps`: linear warm-up, then the schedule.
+
+    `cosine-by-epoch` follows LAVIS: after the warm-up steps the rate depends on the epoch alone.
+    """
+    if step < settings.warmup_steps:
+        share = (step + 1) / settings.warmup_steps
+        return settings.warmup_learning_rate + share * (settings.learning_rate - settings.warmup_learning_rate)
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    if settings.schedule == "cosine":
+        done = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
+    else:
+        done = (step // steps_per_epoch) / max(1, math.ceil(steps / steps_per_epoch))
+    swing = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return settings.min_learning_rate + swing * (settings.learning_rate - settings.min_learning_rate)

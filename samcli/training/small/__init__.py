@@ -1,0 +1,1 @@
+"""Stage 0: the small InstructBLIP of the embedded world."""

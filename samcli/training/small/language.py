@@ -1,0 +1,104 @@
+"""Stage 0, second step: the small LLM learns the world's language, from words alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import LlamaForCausalLM
+
+from samcli.data.batch import pad_right
+from samcli.model.tokenizers import BLANK
+from samcli.synth.world.lessons import Lesson, draw_lesson
+from samcli.synth.world.splits import belongs_to, rng_for
+from samcli.training.loop import Job
+
+EPOCH = 100_000  # lessons; the language has no end, so an epoch is a convention
+BLUR = 0.35  # the largest share of another word that is mixed into a list's word
+BLURRED = 0.15  # of a list's words
+
+LessonBatch = tuple[Tensor, Tensor, Tensor]
+
+
+def encode_lists(tokenizer: Any, lists: Sequence[Sequence[str | None]]) -> list[int]:
+    """The words of the lists as ids, one for each place."""
+    blank = tokenizer.convert_tokens_to_ids(BLANK)
+    ids: list[int] = []
+    for words in lists:
+        ids += [blank if word is None else tokenizer.convert_tokens_to_ids(f"\u2581{word}") for word in words]
+    return ids
+
+
+def encode_lessons(tokenizer: Any, lessons: Sequence[Lesson]) -> LessonBatch:
+    """Ids (N, longest) of lists, BOS, question, answer, EOS; targets (answers only, else -100); and which are lists."""
+    rows, targets, listed = [], [], []
+    for lesson in lessons:
+        lists = encode_lists(tokenizer, lesson.lists)
+        question = tokenizer(lesson.question)["input_ids"]
+        answer = [*tokenizer(lesson.answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        rows.append(lists + question + answer)
+        targets.append([-100] * (len(lists) + len(question)) + answer)
+        listed.append([1] * len(lists))
+    ids, _ = pad_right(rows)
+    wanted, _ = pad_right(targets, fill=-100)
+    lists_mask, _ = pad_right(listed)
+    shape = (0, ids.shape[1] - lists_mask.shape[1])
+    return ids, wanted, nn.functional.pad(lists_mask, shape).bool()
+
+
+class LessonReading(nn.Module):
+    """The LLM answering lessons; the words of the lists are a little blurred, as what one sees always is."""
+
+    def __init__(self, llm: LlamaForCausalLM) -> None:
+        super().__init__()
+        self.llm = llm
+
+    def forward(self, batch: LessonBatch) -> Tensor:
+        """Mean cross-entropy of the answers' tokens."""
+        ids, targets, listed = batch
+        embeds = self.llm.get_input_embeddings()(ids)
+        if self.training:
+            embeds = self._blur(embeds, listed)
+        hidden = self.llm.get_decoder()(inputs_embeds=embeds, attention_mask=(ids != 0).long()).last_hidden_state
+        wanted = targets[:, 1:] != -100
+        logits = self.llm.get_output_embeddings()(hidden[:, :-1][wanted])
+        return nn.functional.cross_entropy(logits.float(), targets[:, 1:][wanted])
+
+    def _blur(self, embeds: Tensor, listed: Tensor) -> Tensor:
+        """Mix other words into some of the lists' words, so that doubtful visual tokens will be read kindly."""
+        shares = torch.rand(embeds.shape[:2]) * BLUR * (torch.rand(embeds.shape[:2]) < BLURRED) * listed
+        words = self.llm.get_input_embeddings().weight
+        others = words[torch.randint(len(words), embeds.shape[:2])].detach()
+        return torch.lerp(embeds, others, shares[..., None].to(embeds.dtype))
+
+
+def language_job(llm: LlamaForCausalLM, tokenizer: Any, batch_size: int, seed: int) -> Job[LessonBatch]:
+    """What `fit` needs to train the LLM; lessons of a step are drawn anew, sorted by length and dealt to its parts."""
+    llm.requires_grad_(True).train()
+    accept = belongs_to("train")
+
+    def lessons(step: int) -> list[Lesson]:
+        drawn = [draw_lesson(rng_for("train", "lesson", seed, step * batch_size + i), accept) for i in range(batch_size)]
+        return sorted(drawn, key=lambda lesson: (len(lesson.lists), len(lesson.question)))
+
+    def batch(step: int, part: int, parts: int) -> LessonBatch:
+        drawn = lessons(step)
+        share = len(drawn) // parts
+        return encode_lessons(tokenizer, drawn[part * share : (part + 1) * share])
+
+    return Job("language", LessonReading(llm), batch, lambda step: f"lessons of step {step}, seed {seed}", EPOCH)
+
+
+@torch.no_grad()
+def lesson_accuracy(reading: LessonReading, tokenizer: Any, count: int = 500, seed: int = 0) -> dict[str, float]:
+    """The share of validation lessons whose every answer token is predicted, by number of lists."""
+    accept = belongs_to("val")
+    lessons = [draw_lesson(rng_for("val", "lesson", seed, index), accept) for index in range(count)]
+    right: dict[str, list[bool]] = {}
+    for lesson in lessons:
+        ids, targets, _ = encode_lessons(tokenizer, [lesson])
+        guesses = reading.llm(input_ids=ids).logits.argmax(-1)[:, :-1]
+        hit = bool(((guesses == targets[:, 1:]) | (targets[:, 1:] == -100)).all())
+        kind = "both" if "both" in lesson.question else f"{len(lesson.lists)} lists"
+        right.setdefault(kind, []).append(hit)
+    return {kind: sum(hits) / len(hits) for kind, hits in sorted(right.items())}

@@ -1,0 +1,238 @@
+"""Tables: the same cells in every format, nothing in them read as markup, the paper's rows where they belong."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from samcli.errors import UserError
+from samcli.evaluation.published import DATASETS, published_ablation, published_rows
+from samcli.evaluation.result_tables import ablation_table, evaluation_table
+from samcli.evaluation.tables import Cell, Measure, Table
+
+HOSTILE = '[red]x[/red] \x1b[31m|\n<script> $\\%_ [a](http://b) "q"'
+
+
+def terminal(table: Table) -> str:
+    console = Console(width=200, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(table.to_rich())
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert isinstance(text, str)
+    return text
+
+
+def csv_rows(table: Table) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table.render("csv"))))
+
+
+def entry(rouge_l: float, **more: Any) -> dict[str, Any]:
+    scores = {"rouge_l": rouge_l, "cider": 2 * rouge_l, "bleu_4": rouge_l / 10}
+    return {"n": 500, "failed": 1, **scores, "ci95": {"rouge_l": [rouge_l - 1, rouge_l + 2]}, **more}
+
+
+def results(model: str, *datasets: str, protocol: str = "released", **more: Any) -> dict[str, Any]:
+    found = {"datasets": {name: entry(20, **more) for name in datasets}, "average": {"rouge_l": 20.0}}
+    return {"task": "storytelling", "protocol": protocol, "signature": "refs:1", "models": {model: found}}
+
+
+def sources(table: Table) -> list[Cell]:
+    return [row[-1] for row in table.rows]
+
+
+def test_measures_in_each_format() -> None:
+    table = Table("t", ["name", "score", "n"], [["a", Measure(1.234, -1, 2), 5], ["b", Measure(2, 1, 3, 0.04), None]])
+    assert "1.23 [-1.00, 2.00]" in terminal(table)
+    assert "+2.00 [1.00, 3.00] p=0.040" in terminal(table)
+    assert "| a | 1.23 [-1.00, 2.00] | 5 |\n| b | +2.00 [1.00, 3.00] p=0.040 |  |\n" in table.render("md")
+    assert r"a & 1.23 [$-$1.00, 2.00] & 5 \\" in table.render("latex")
+    assert table.render("csv") == "name,score,score low,score high,score p,n\na,1.234,-1,2,,5\nb,2,1,3,0.04,\n"
+    assert json.loads(table.render("json"))["rows"][1] == {
+        "name": "b",
+        "score": 2,
+        "score low": 1,
+        "score high": 3,
+        "score p": 0.04,
+        "n": None,
+    }
+
+
+def test_columns_of_text_are_left_and_of_numbers_right() -> None:
+    table = Table("t", ["name", "score"], [["a", 1.0]])
+    assert "| --- | ---: |" in table.render("md")
+    assert r"\begin{tabular}{lr}" in table.render("latex")
+
+
+def test_text_is_no_markup_on_the_terminal() -> None:
+    shown = terminal(Table(HOSTILE, [HOSTILE], [[HOSTILE]], [HOSTILE]))
+    assert shown.count("[red]x[/red] \N{REPLACEMENT CHARACTER}[31m| <script>") == 4
+    assert "\x1b[31m" not in shown
+
+
+def test_text_is_no_markup_in_markdown() -> None:
+    text = Table("t", ["c"], [[HOSTILE]]).render("md")
+    assert text.splitlines()[-1] == (
+        '| [red]x[/red] \N{REPLACEMENT CHARACTER}[31m\\| &lt;script&gt; \\$\\\\%\\_ [a\\](http://b) "q" |'
+    )
+
+
+def test_text_is_no_command_in_latex() -> None:
+    text = Table("t", ["c"], [["[x] \\input{a} 5% $ & # ~ ^ <"]], ["50 %"]).render("latex")
+    assert r"{}[x] \textbackslash{}input\{a\} 5\% \$ \& \# \textasciitilde{} \textasciicircum{} \textless{} \\" in text
+    assert r"\par\footnotesize 50 \%" in text
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_text_is_no_formula_in_csv(start: str) -> None:
+    (row,) = csv_rows(Table("t", ["c", "n"], [[f'{start}1,"2"\n3', -4]]))
+    assert row == {"c": f'\'{start}1,"2" 3', "n": "-4"}
+
+
+def test_numbers_that_are_not_finite_are_empty_for_programs() -> None:
+    table = Table("t", ["a", "b"], [[float("nan"), Measure(1, float("-inf"), 2)]])
+    assert json.loads(table.render("json"))["rows"] == [{"a": None, "b": 1, "b high": 2}]
+    assert "| nan | 1.00 [-inf, 2.00] |" in table.render("md")
+
+
+def test_rows_must_fit_the_columns_and_formats_be_known() -> None:
+    with pytest.raises(ValueError, match="'t' needs 2 cells"):
+        Table("t", ["a", "b"], [["x"]])
+    with pytest.raises(UserError, match="unknown table format 'html'; known: md, csv, json, latex"):
+        Table("t", ["a"], []).render("html")  # type: ignore[arg-type]
+
+
+def test_an_empty_table_renders() -> None:
+    table = Table("t", ["a"], [])
+    assert table.render("csv") == "a\n"
+    assert "| a |\n| --- |\n" in table.render("md")
+    assert "a" in terminal(table)
+
+
+def test_published_figures_agree_with_each_other() -> None:
+    for task in ("group-captioning", "storytelling"):
+        for model, average in published_rows(task).items():
+            for metric, value in average.items():
+                mean = sum(published_rows(name)[model][metric] for name in DATASETS[task]) / 3
+                assert mean == pytest.approx(value, abs=0.0101), (task, model, metric)
+    ablation = published_ablation()
+    assert [row.line for row in ablation] == [1, 2, 3, 4, 5, 6, 7]
+    for row, model in ((ablation[0], "InstructBLIP"), (ablation[6], "SAM")):
+        assert row.group_captioning == published_rows("group-captioning")[model]
+        assert row.storytelling == published_rows("storytelling")[model]
+
+
+def test_published_rows_by_name() -> None:
+    assert published_rows("AESOP")["SAM"] == {"rouge_l": 23.45, "cider": 25.92, "bleu_4": 4.13}
+    assert published_rows("change-captioning")["GPT-4V"]["cider"] == 3.38
+    assert len(published_rows("vist")) == 10
+    assert published_rows("iedit") == {}
+    assert published_rows("world-stories") == {}
+
+
+def test_a_caller_can_not_change_the_published_figures() -> None:
+    published_rows("vist")["SAM"]["cider"] = 0
+    assert published_rows("vist")["SAM"]["cider"] == 39.32
+
+
+def test_evaluation_has_the_published_rows_beside_it() -> None:
+    table = evaluation_table(results("me/sam", "AESOP"))
+    assert sources(table) == ["this run"] + ["published, comparable"] * 10
+    assert list(table.rows[0]) == [
+        "AESOP",
+        "me/sam",
+        500,
+        1,
+        Measure(20, 19, 22),
+        Measure(40),
+        Measure(2),
+        "this run",
+    ]
+    assert list(table.rows[-1]) == [
+        "AESOP",
+        "SAM",
+        None,
+        None,
+        Measure(23.45),
+        Measure(25.92),
+        Measure(4.13),
+        "published, comparable",
+    ]
+    assert "refs:1" in table.notes
+
+
+def test_published_rows_say_why_they_are_not_comparable() -> None:
+    table = evaluation_table(results("me/sam", "vist", protocol="coco", not_comparable=["subset", "references"]))
+    assert sources(table)[-1] == "published, not comparable: protocol coco, subset, references"
+
+
+@pytest.mark.parametrize("model", ["tiny", "tiny + adapter", "tiny@3"])
+def test_no_published_rows_beside_tiny(model: str) -> None:
+    table = evaluation_table(results(model, "aesop"))
+    assert sources(table) == ["this run"]
+    assert any("own world" in note for note in table.notes)
+    assert set(sources(evaluation_table(results("tiny-llava", "aesop")))) > {"this run"}
+
+
+def test_no_published_rows_beside_the_world() -> None:
+    table = evaluation_table(results("me/sam", "world-stories"))
+    assert sources(table) == ["this run"]
+    assert list(table.notes) == ["in brackets: 95 % intervals over samples", "refs:1"]
+
+
+def test_averages_stand_beside_published_ones_when_the_task_is_whole() -> None:
+    whole = evaluation_table(results("me/sam", "aesop", "vist", "dm800k"))
+    assert [row[1] for row in whole.rows if row[0] == "average"] == ["me/sam", *published_rows("vist")]
+    part = evaluation_table(results("me/sam", "aesop", "vist"))
+    assert [row[1] for row in part.rows if row[0] == "average"] == ["me/sam"]
+    change = evaluation_table(results("me/sam", *DATASETS["change-captioning"]))
+    assert sum(str(source).startswith("published") for source in sources(change)) == 9
+
+
+def test_several_models_stand_below_each_other() -> None:
+    both = results("a", "vist")
+    both["models"]["b"] = {"datasets": {"vist": entry(10), "aesop": entry(11)}}
+    ours = [row[:2] for row in evaluation_table(both).rows if row[-1] == "this run"]
+    assert ours == [["vist", "a"], ["vist", "b"], ["aesop", "b"], ["average", "a"]]
+
+
+def test_linking_has_its_own_columns() -> None:
+    found = {"n": 500, "failed": 0, "named_in_full": 70.0, "named_in_part": 80.0, "ci95": {"named_in_full": [66, 74]}}
+    models = {"tiny": {"datasets": {"world-mmlink": found}, "average": found}}
+    table = evaluation_table({"task": "linking", "protocol": "released", "models": models})
+    assert list(table.columns) == ["dataset", "model", "n", "failed", "named in full", "named in part", "source"]
+    assert list(table.rows[0])[4:6] == [Measure(70, 66, 74), Measure(80)]
+
+
+def test_a_hostile_model_name_is_only_text() -> None:
+    assert "[red]x[/red]" in terminal(evaluation_table(results("[red]x[/red]", "vist")))
+
+
+def test_ablation_has_differences_below_their_row() -> None:
+    versus = {"1": {"difference": 2.0, "ci95": [-1, 5], "p": 0.04}}
+    rows = [
+        {
+            "row": 1,
+            "name": "base",
+            "seeds": 1,
+            "datasets": {"world-groups": {"cider": {"mean": 10.0, "ci95": [9, 11]}, "rouge_l": {"mean": 30.0}}},
+        },
+        {
+            "row": 7,
+            "name": "SAM",
+            "seeds": 3,
+            "datasets": {
+                "world-groups": {"cider": {"mean": 12.0, "ci95": [9, 15], "versus": versus}},
+                "world-mmlink": {"named_in_full": {"mean": 70.0, "ci95": [66, 74], "versus": {}}},
+            },
+        },
+    ]
+    table = ablation_table({"rows": rows})
+    assert list(table.columns) == ["dataset", "row", "name", "seeds", "ROUGE-L", "CIDEr", "named in full"]
+    assert [list(row) for row in table.rows] == [
+        ["world-groups", "1", "base", 1, Measure(30), Measure(10, 9, 11), None],
+        ["world-groups", "7", "SAM", 3, None, Measure(12, 9, 15), None],
+        ["world-groups", "7 - 1", "difference", None, None, Measure(2, -1, 5, 0.04), None],
+        ["world-mmlink", "7", "SAM", 3, None, None, Measure(70, 66, 74)],
+    ]
