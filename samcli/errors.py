@@ -12,7 +12,7 @@ class MissingExtraError(UserError):
         super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'samcli[{extra}]'")
 
 
-class Interrupted(Exception):  # noqa: N818  (it is no error: the work was saved and stopped as asked)
+class Interrupted(Exception):
     """A signal asked the run to stop; everything made so far is saved."""
 
     def __init__(self, signal_number: int, message: str) -> None:

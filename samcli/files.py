@@ -28,7 +28,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         os.replace(temporary, path)
         sync_directory(path.parent)
     except OSError as error:
-        raise UserError(f"can't write {path}: {error.strerror or error}; what was there before is unchanged") from error
+        raise _unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -56,7 +56,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def save_tensors(path: Path, save: Callable[[str], None]) -> None:
-    """Let `save` write a file under a temporary name, flush it and rename it to `path`."""
+    """Let `save` write a file of tensors under a temporary name, flush it and rename it to `path`."""
+    from safetensors import SafetensorError
+
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -65,10 +67,15 @@ def save_tensors(path: Path, save: Callable[[str], None]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_directory(path.parent)
-    except OSError as error:
-        raise UserError(f"can't write {path}: {error.strerror or error}; what was there before is unchanged") from error
+    except (OSError, SafetensorError) as error:
+        raise _unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: Exception) -> UserError:
+    reason = getattr(error, "strerror", None) or error
+    return UserError(f"can't write {path}: {reason}; what was there before is unchanged")
 
 
 def read_json(path: Path) -> Any:
@@ -81,6 +88,8 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: can't be read: {error}") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
+    except (RecursionError, ValueError) as error:  # nested thousands deep, or a number of thousands of digits
+        raise UserError(f"{path}: not JSON that can be read: {error}") from error
 
 
 class JsonLines:

@@ -14,7 +14,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """A part of a recipe: unknown keys are errors, values never change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class ModelRecipe(Section):
@@ -179,13 +179,78 @@ class BaseRecipe(Section):
     seed: int = Field(0, description="of weights, pictures, texts and data order")
     sizes: SizesRecipe = SizesRecipe()
     pictures: Positive = Field(80_000, description="single pictures drawn for the vision tower and the Q-Former")
+    held_out: Positive = Field(1000, description="pictures and lessons that each step is judged on, never trained on")
     workers: int = Field(0, ge=0, description="processes that draw pictures; 0: as many as cores")
     vision: OptimRecipe = Field(OptimRecipe(), description="first step: the vision tower; batches count pictures")
     language: OptimRecipe = Field(OptimRecipe(), description="second step: the LLM; batches count lessons")
     alignment: OptimRecipe = Field(OptimRecipe(), description="third step: Q-Former and projection; pictures")
-    word_weight: Annotated[float, Field(ge=0)] = Field(1.0, description="of the visual tokens' words beside the answers")
+    word_weight: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="of the visual tokens' words beside the answers"
+    )
     checkpoint: CheckpointRecipe = CheckpointRecipe()
     log_every: Positive = Field(50, description="steps between lines of log.jsonl")
+
+
+class SynthRecipe(Section):
+    """`sam synth`: which set is made, how large, from which seed."""
+
+    kind: Literal["synth"] = Field("synth", description="what the recipe is for")
+    dataset: Literal["world-mmlink", "world-groups", "world-stories", "world-changes"] = Field(
+        "world-mmlink", description="which set of the embedded world"
+    )
+    split: Literal["train", "val", "test"] = Field("train", description="splits share no object, scene seed or story")
+    samples: Positive = Field(20_000, description="samples in the set")
+    seed: int = Field(0, description="of everything left to chance; the same seed gives the same bytes")
+    size: Annotated[int, Field(ge=128)] = Field(192, description="pixels a side of the pictures on disk")
+    attempts: Positive = Field(5, description="tries for a sample that the checks reject, before it counts as failed")
+    workers: int = Field(0, ge=0, description="processes; 0: as many as cores")
+
+
+Task = Literal["group-captioning", "storytelling", "change-captioning", "linking"]
+
+
+class EvalRecipe(Section):
+    """`sam eval`: which answers are scored on which data."""
+
+    kind: Literal["eval"] = Field("eval", description="what the recipe is for")
+    task: Task = Field("linking", description="what is asked of the model")
+    datasets: tuple[str, ...] = Field((), description="datasets of the task; none: all of its world sets")
+    model: ModelRecipe = Field(ModelRecipe(), description="the model")
+    adapter: str | None = Field(None, description="what `sam train` wrote; null: tiny's own with tiny, else none")
+    decoding: DecodingRecipe = Field(DecodingRecipe(), description="how answers are generated")
+    protocol: Literal["released"] = Field("released", description="how answers are scored")
+    control: Literal["shuffle"] | None = Field(
+        None, description="shuffle: the images after the first come from the next sample"
+    )
+    batch_size: Positive = Field(20, description="samples answered at once")
+    limit: Positive | None = Field(None, description="samples of each dataset, from the start; null: all")
+    seed: int = Field(0, description="of the bootstrap")
+    data_root: str | None = Field(None, description="directory of the datasets; null: $SAM_DATA, else ./data")
+    image_root: str | None = Field(None, description="directory that links and shared images may lead to")
+
+
+class RowRecipe(Section):
+    """One row of an ablation."""
+
+    row: Positive = Field(description="the row's number in the paper's Table 3")
+    name: str = Field(description="what the row is called")
+    train: bool = Field(True, description="false: the base as it is, without training")
+    overrides: dict[str, Any] = Field({}, description="dotted keys of the base recipe and their values in this row")
+
+
+class AblateRecipe(Section):
+    """`sam ablate`: rows that differ in a few settings, trained with several seeds and scored on the same data."""
+
+    kind: Literal["ablate"] = Field("ablate", description="what the recipe is for")
+    base: str = Field("tiny/sam", description="the training recipe that the rows change")
+    rows: tuple[RowRecipe, ...] = Field((), description="the rows of the table")
+    seeds: Positive = Field(3, description="training seeds: 0, 1, ...")
+    tasks: tuple[Task, ...] = Field(("linking",), description="tasks, each on all of its datasets")
+    datasets: tuple[str, ...] = Field((), description="datasets; none: the world's")
+    decoding: DecodingRecipe = Field(DecodingRecipe(), description="how answers are generated")
+    batch_size: Positive = Field(20, description="samples answered at once")
+    limit: Positive | None = Field(None, description="samples of each dataset; null: all")
+    compare_with: tuple[int, ...] = Field((2, 7), description="rows that the others are compared with")
 
 
 def describe_fields(section: type[BaseModel], prefix: str = "") -> list[tuple[str, str, Any]]:

@@ -65,13 +65,13 @@ def _parse_override(text: str) -> Override:
 
 
 def load_recipe(
-    schema: type[Recipe] | tuple[type[Recipe], ...], path: Path, overrides: Sequence[Override] = ()
+    schema: type[Recipe] | tuple[type[Recipe], ...], path: Path | None, overrides: Sequence[Override] = ()
 ) -> Recipe:
     """The recipe in `path` with `overrides` over it, complete and valid; `kind` chooses among several schemas.
 
-    A file without `kind` is of the first one. Raises one UserError that lists all faults, a line each.
+    Without a path, the defaults with `overrides` over them. A file without `kind` is of the first one. Raises one UserError that lists all faults, a line each.
     """
-    in_file = read_yaml(path)
+    in_file = read_yaml(path) if path else {}
     given, faults = _overridden(in_file, overrides)
     chosen = schema if isinstance(schema, type) else _schema_of_kind(schema, given, path, overrides)
     faults += find_faults(chosen, given)
@@ -112,7 +112,7 @@ def _overridden(tree: dict[str, Any], overrides: Sequence[Override]) -> tuple[di
 
 
 def _schema_of_kind(
-    schemas: tuple[type[Recipe], ...], tree: dict[str, Any], path: Path, overrides: Sequence[Override]
+    schemas: tuple[type[Recipe], ...], tree: dict[str, Any], path: Path | None, overrides: Sequence[Override]
 ) -> type[Recipe]:
     kinds = [schema.model_fields["kind"].default for schema in schemas]
     kind = tree.get("kind", kinds[0])

@@ -3,7 +3,7 @@
 import difflib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -53,8 +53,9 @@ def read_annotations(directory: Path, image_root: Path | None = None) -> list[Sa
     """The samples of `directory/annotations.json`, all of them sound; their images need not exist.
 
     Image paths are relative to `directory` and may not leave it, by `..` or by links. With `image_root`, those that
-    aren't there are looked for in `image_root`, and links may lead to it. `img_list` may be one path, `references`
-    may be missing; blank references are left out. Raises one UserError that lists the faults of the whole file.
+    aren't there are looked for in `image_root`, and absolute paths, `..` and links may lead to it. `img_list` may be
+    one path, `references` may be missing; blank references are left out. Raises one UserError that lists the faults of
+    the whole file.
     """
     file = directory / ANNOTATIONS
     records = read_json(file)
@@ -156,22 +157,30 @@ def _images(names: str | list[str], roots: list[Path]) -> tuple[list[Path], list
     paths, faults = [], []
     for name in [names] if isinstance(names, str) else names:
         try:
-            paths.append(_locate(name, roots))
+            paths.append(locate(name, roots, "the data set's directory"))
         except ValueError as error:
             faults.append(f"{_shown(name)}: {error}")
     return paths, faults
 
 
-def _locate(name: str, roots: list[Path]) -> Path:
-    """The resolved path of an image below one of the roots; ValueError says what is wrong with the name."""
-    if PurePath(name).is_absolute() or "://" in name:
-        raise ValueError("expected a path relative to the data set's directory; copy the file there")
-    if ".." in PurePath(name).parts:
-        raise ValueError("'..' isn't allowed; name a file below the data set's directory")
+def locate(name: str, roots: Sequence[Path], home: str) -> Path:
+    """The resolved path of an image that a file names: below the first of the resolved roots, or below the others.
+
+    The first root is where the file lies, `home` in words; the others are what the user allowed with --image-root.
+    Absolute paths, `..` and links may lead to the others only. Raises ValueError that says what is wrong with the name.
+    """
+    climbs = ".." in PurePath(name).parts
+    if climbs or PurePath(name).is_absolute() or "://" in name:
+        path = _resolved(roots[0] / name)
+        if any(path.is_relative_to(root) for root in roots[1:]):
+            return path
+        if climbs:
+            raise ValueError(f"'..' isn't allowed; name a file below {home}, or allow it with --image-root")
+        raise ValueError(f"expected a path relative to {home}; copy the file there, or allow it with --image-root")
     places = [root / name for root in roots]
     path = _resolved(next((place for place in places[:-1] if os.path.exists(place)), places[-1]))
     if not any(path.is_relative_to(root) for root in roots):
-        raise ValueError(f"leads to {path}, outside the data set's directory; allow it with --image-root")
+        raise ValueError(f"leads to {path}, outside {home}; allow it with --image-root")
     return path
 
 

@@ -44,7 +44,8 @@ def softmax_by_target(scores: Tensor, target: Tensor, rows: int) -> Tensor:
     peak = scores.new_full((rows, scores.shape[1]), -torch.inf).scatter_reduce(0, index, scores.detach(), "amax")
     raised = (scores - peak[target]).exp()
     total = torch.zeros_like(peak).index_add(0, target, raised)
-    return raised / total[target]
+    weights: Tensor = raised / total[target]
+    return weights
 
 
 class AdaptiveAdjustment(nn.Module):
@@ -122,7 +123,9 @@ class QFormerInputs:
     queries: int  # K
 
 
-def run_layers(qformer: InstructBlipQFormerModel, inputs: QFormerInputs, tokens: Tensor, first: int, last: int) -> Tensor:
+def run_layers(
+    qformer: InstructBlipQFormerModel, inputs: QFormerInputs, tokens: Tensor, first: int, last: int
+) -> Tensor:
     """Pass `tokens` (R, K + T, H) through the frozen layers `first` to `last`, 1-based and inclusive."""
     for layer in qformer.encoder.layer[first - 1 : last]:
         tokens = layer(tokens, inputs.mask, inputs.features, query_length=inputs.queries)
@@ -138,7 +141,7 @@ def guided_tokens(
 ) -> Tensor:
     """Part A and part B together: the Q-Former's output (M, K + T, H) for every image, guided by its context.
 
-    `image_side` has a row for each image; `context_side` a row for each sample or image, as `AdaptiveAdjustment` merged.
+    `image_side` has a row for each image; `context_side` one for each sample or image, as the merge has.
     """
     low, high = guidance.settings.from_layer, guidance.settings.to_layer
     depth = len(qformer.encoder.layer)

@@ -42,12 +42,14 @@ class Processor:
         self.tokenizer.save_pretrained(directory)
         self.qformer_tokenizer.save_pretrained(directory / QFORMER_FOLDER)
 
+    def square(self, image: Image.Image) -> Image.Image:
+        """The picture at the model's size, resized bicubically without cropping."""
+        size = (self.image_size, self.image_size)
+        return image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+
     def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """RGB pictures of any size as (M, 3, H, W), resized bicubically without cropping."""
-        square = (self.image_size, self.image_size)
-        resized = [
-            image if image.size == square else image.resize(square, Image.Resampling.BICUBIC) for image in images
-        ]
+        """RGB pictures of any size as (M, 3, H, W), each made square first."""
+        resized = [self.square(image) for image in images]
         stacked = torch.from_numpy(np.stack([np.asarray(image, dtype=np.uint8) for image in resized]))
         return normalise(stacked)
 

@@ -30,12 +30,13 @@ class SemanticAlignmentModel(nn.Module):
     def __init__(self, base: InstructBlipForConditionalGeneration, guidance: GuidanceRecipe) -> None:
         """Wrap `base`; its parameters are frozen but for the projection. Raises ValueError for layers it lacks."""
         super().__init__()
-        depth = base.config.qformer_config.num_hidden_layers
+        qformer, vision = base.qformer.config, base.vision_model.config
+        depth = qformer.num_hidden_layers
         if guidance.to_layer > depth:
             raise ValueError(f"guidance.to_layer is {guidance.to_layer}, but the Q-Former has {depth} layers")
         self.base = base.requires_grad_(False)
         self.base.language_projection.requires_grad_(True)
-        widths = base.config.vision_config.hidden_size, base.config.qformer_config.hidden_size
+        widths = vision.hidden_size, qformer.hidden_size
         self.guidance = Guidance(guidance, *widths) if guidance.enabled else None
         self.train()
 
@@ -49,6 +50,11 @@ class SemanticAlignmentModel(nn.Module):
     def queries(self) -> int:
         """Visual tokens an image."""
         return int(self.base.config.num_query_tokens)
+
+    def word_embeddings(self) -> Tensor:
+        """The LLM's input embeddings, (vocabulary, D)."""
+        table: Tensor = self.base.get_input_embeddings().get_parameter("weight")
+        return table
 
     def trained_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """The parameters that training changes, by their adapter names."""
@@ -144,9 +150,7 @@ class SemanticAlignmentModel(nn.Module):
         visual = self.visual_tokens(batch)
         texts = batch.prompt_ids.masked_fill(batch.prompt_mask == 0, IGNORED)
         ignored = torch.full_like(texts, IGNORED)
-        embeds, mask, _ = self._sequence(
-            visual, batch.image_counts, texts, batch.prompt_mask, ignored, side="left"
-        )
+        embeds, mask, _ = self._sequence(visual, batch.image_counts, texts, batch.prompt_mask, ignored, side="left")
         llm = self.base.language_model
         start = torch.full((len(embeds), 1), int(llm.config.bos_token_id), device=embeds.device)
         settings = GenerationConfig(

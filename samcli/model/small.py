@@ -47,7 +47,9 @@ def small_config(sizes: SizesRecipe, llm_vocabulary: int, qformer_vocabulary: in
         bos_token_id=1,
         eos_token_id=2,
     )
-    return InstructBlipConfig(vision_config=vision, qformer_config=qformer, text_config=llm, num_query_tokens=sizes.queries)
+    return InstructBlipConfig(
+        vision_config=vision, qformer_config=qformer, text_config=llm, num_query_tokens=sizes.queries
+    )
 
 
 def build_small(
@@ -59,4 +61,5 @@ def build_small(
     config._attn_implementation = "eager"  # the faster one on CPUs at these sizes, and the same on all machines
     model = InstructBlipForConditionalGeneration(config)
     nn.init.normal_(model.query_tokens, std=0.02)
-    return model.float()
+    model.float()
+    return model

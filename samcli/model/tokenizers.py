@@ -12,7 +12,7 @@ _LETTERS = string.ascii_letters + string.digits + string.punctuation
 
 
 def build_llm_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A tokenizer of whole words for the small LLM, ids in the order of `words`; BOS in front, text comes back exactly."""
+    """A tokenizer of whole words for the small LLM, ids in the order of `words`; BOS in front, nothing is lost."""
     pieces = [(name, 0.0) for name in (PAD, BOS, EOS, UNKNOWN, BLANK)]
     pieces += [(_GAP + word, -1.0) for word in dict.fromkeys(words)]
     known = {piece for piece, _ in pieces}

@@ -11,6 +11,10 @@ ROUNDS = 12
 SHRINKS = 12
 
 
+class NoRoomError(Exception):
+    """More things than a canvas can hold."""
+
+
 @dataclass(frozen=True)
 class Box:
     """Where something stands, in shares of the canvas: left and bottom edge, width and height."""
@@ -47,14 +51,14 @@ def arrange(
     """Place one box for each aspect (width over height), in the given order, standing between `floor` and the bottom.
 
     `extent` bounds the square root of a box's area, in shares of the canvas. When no free place is found the boxes
-    shrink a little and all are placed anew; raises RuntimeError after `SHRINKS` rounds, which means too many boxes.
+    shrink a little and all are placed anew; raises NoRoomError after `SHRINKS` rounds, which means too many boxes.
     """
     for shrink in range(SHRINKS):
         for _ in range(ROUNDS):
             boxes = _place_all(rng, aspects, extent, floor, 0.93**shrink)
             if boxes is not None:
                 return boxes
-    raise RuntimeError(f"no room for {len(aspects)} things")
+    raise NoRoomError(f"no room for {len(aspects)} things")
 
 
 def _place_all(

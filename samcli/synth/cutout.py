@@ -6,20 +6,24 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from samcli.synth.compose import Box, arrange
+from samcli.synth.compose import Box, NoRoomError, arrange
 from samcli.synth.pipeline import Draft, Frame, Source
 
 NEUTRAL = (200, 200, 200)
+
+
+class NothingSegmentedError(Exception):
+    """A photo's mask is missing or empty."""
 
 
 def cut_out(source: Source) -> Image.Image:
     """The subject alone, RGBA with colours multiplied by alpha, cropped to its mask.
 
     The photo's ground, which shines through at soft edges, is estimated from outside the mask and taken out again.
-    Raises ValueError when the source has no mask or an empty one.
+    Raises NothingSegmentedError when the source has no mask or an empty one.
     """
     if source.mask is None or (box := source.mask.getbbox()) is None:
-        raise ValueError(f"nothing was segmented for {source.label!r}")
+        raise NothingSegmentedError("nothing was segmented")
     photo = np.asarray(source.photo, dtype=np.float32)
     alpha = np.asarray(source.mask, dtype=np.float32)[..., None] / 255
     outside = photo[alpha[..., 0] == 0]
@@ -51,9 +55,12 @@ class Composer:
         self.size, self.extents = size, extents
 
     def __call__(self, draft: Draft) -> Draft:
-        """Fill in canvas, mask and boxes of every frame."""
-        for number, frame in enumerate(draft.frames):
-            self._compose(frame, random.Random(f"{draft.seed}/compose/{number}"))
+        """Fill in canvas, mask and boxes of every frame; reject a draft that lacks a mask, or room for its subjects."""
+        try:
+            for number, frame in enumerate(draft.frames):
+                self._compose(frame, random.Random(f"{draft.seed}/compose/{number}"))
+        except (NothingSegmentedError, NoRoomError) as error:
+            draft.rejected = str(error)
         return draft
 
     def _compose(self, frame: Frame, rng: random.Random) -> None:

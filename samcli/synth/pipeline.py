@@ -35,6 +35,12 @@ class Frame:
     boxes: list[Box] = field(default_factory=list)
     picture: Image.Image | None = None
 
+    def composition(self) -> tuple[Image.Image, Image.Image]:
+        """Canvas and mask; raises RuntimeError when no stage has composed the frame yet."""
+        if self.canvas is None or self.mask is None:
+            raise RuntimeError("a frame is composed before anything is painted around its subjects")
+        return self.canvas, self.mask
+
 
 @dataclass
 class Draft:
@@ -45,8 +51,10 @@ class Draft:
     kind: str
     shared: Any = None
     frames: list[Frame] = field(default_factory=list)
+    sources: list[list[str]] = field(default_factory=list)  # for each picture, what went into it: things or files
     instruction: str = ""
     answer: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)  # what the sample's annotation says of its making
     scores: dict[str, float] = field(default_factory=dict)
     rejected: str | None = None
 
@@ -54,7 +62,9 @@ class Draft:
 class Grouper(Protocol):
     """Chooses what the pictures of sample `index` show; `attempt` counts earlier rejections."""
 
-    def __call__(self, index: int, attempt: int) -> Draft: ...
+    def __call__(self, index: int, attempt: int) -> Draft:
+        """Start a draft."""
+        ...
 
 
 Stage = Callable[[Draft], Draft]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -46,8 +47,9 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> Path:
         shutil.rmtree(final, ignore_errors=True)
         os.replace(staging, final)
         sync_directory(directory)
-    except OSError as error:
-        raise UserError(f"can't save checkpoint {final}: {error.strerror or error}; earlier ones are intact") from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"can't save checkpoint {final}: {reason}; earlier ones are intact") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     for old in finished(directory)[:-keep]:

@@ -6,7 +6,8 @@ A batch is a function of the step alone, so a run that goes on from a checkpoint
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -30,10 +31,11 @@ from samcli.training.optim import build_optimizers, learning_rate, total_steps
 from samcli.training.signals import StopRequest, listening
 
 BatchT = TypeVar("BatchT")
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 @dataclass
-class Job(Generic[BatchT]):
+class Job(Generic[BatchT, ModuleT]):
     """What is trained: a module whose forward is the loss, and where its batches come from.
 
     `batch(step, part, parts)` returns the `part`-th of `parts` equal shares of the step's samples; `loss_name` of it is
@@ -41,7 +43,7 @@ class Job(Generic[BatchT]):
     """
 
     name: str
-    module: nn.Module
+    module: ModuleT
     batch: Callable[[int, int, int], BatchT]
     describe: Callable[[int], str]
     samples: int
@@ -60,7 +62,7 @@ class Plan:
     log_every: int
 
 
-def fit(job: Job[BatchT], plan: Plan, out: Path, accelerator: Accelerator | None = None) -> dict[str, Any]:
+def fit(job: Job[BatchT, ModuleT], plan: Plan, out: Path, accelerator: Accelerator | None = None) -> dict[str, Any]:
     """Train to the end, from the last checkpoint in `out/checkpoints` if there is one; return the last log record.
 
     Raises Interrupted after a signal (everything saved), UserError on a loss that is not finite (nothing overwritten).
@@ -68,25 +70,57 @@ def fit(job: Job[BatchT], plan: Plan, out: Path, accelerator: Accelerator | None
     return _Run(job, plan, out, accelerator or Accelerator()).train()
 
 
-class _Run(Generic[BatchT]):
+class _Ahead(Generic[BatchT]):
+    """Makes the next batch in a thread while the present one is used."""
+
+    def __init__(self, make: Callable[[int, int, int], BatchT], processes: int, passes: int, steps: int) -> None:
+        self._make, self._processes, self._passes, self._steps = make, processes, passes, steps
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batch")
+        self._next: tuple[tuple[int, int, int], Future[BatchT]] | None = None
+
+    def get(self, step: int, part: int, parts: int) -> BatchT:
+        """The batch of these arguments; the one after it is begun."""
+        wanted = (step, part, parts)
+        begun = self._next is not None and self._next[0] == wanted
+        batch = self._next[1].result() if self._next is not None and begun else self._make(*wanted)
+        follower = self._after(*wanted)
+        if follower[0] < self._steps:
+            self._next = (follower, self._thread.submit(self._make, *follower))
+        return batch
+
+    def _after(self, step: int, part: int, parts: int) -> tuple[int, int, int]:
+        later = part + self._processes
+        return (step, later, parts) if later < parts else (step + 1, part % self._processes, parts)
+
+    def close(self) -> None:
+        """Wait for the thread; an unused batch is dropped."""
+        self._thread.shutdown(cancel_futures=True)
+
+
+class _Run(Generic[BatchT, ModuleT]):
     """One call of `fit`."""
 
-    def __init__(self, job: Job[BatchT], plan: Plan, out: Path, accelerator: Accelerator) -> None:
+    def __init__(self, job: Job[BatchT, ModuleT], plan: Plan, out: Path, accelerator: Accelerator) -> None:
         self.job, self.plan, self.out, self.accelerator = job, plan, out, accelerator
         self.steps = total_steps(plan.optim, job.samples)
         self.names = {id(parameter): name for name, parameter in job.trained()}
-        self.module = accelerator.prepare_model(job.module)
+        self.module: nn.Module = accelerator.prepare_model(job.module)
         self.optimizers = build_optimizers(job.trained(), plan.optim)
         self.log = JsonLines(out / "log.jsonl")
         self.step, self.spent = 0, 0.0
         self.losses: list[float] = []
+        self.ahead = _Ahead(job.batch, accelerator.num_processes, plan.optim.accumulate, self.steps)
 
     def train(self) -> dict[str, Any]:
         self._resume()
-        began = self.saved_at = time.monotonic() - self.spent
+        began = time.monotonic() - self.spent
         self.saved_at = time.monotonic()
         record: dict[str, Any] = {}
-        with listening() as stop, progress(self.job.name, self.steps, self.step) as advance:
+        with (
+            closing(self.ahead),
+            listening() as stop,
+            progress(self.job.name, self.steps, self.step) as advance,
+        ):
             while self.step < self.steps:
                 record = self._one_step()
                 self.step += 1
@@ -120,7 +154,7 @@ class _Run(Generic[BatchT]):
         parts = self.plan.optim.accumulate
         total = torch.zeros((), device=self.accelerator.device)
         for part in range(parts):
-            batch = self.job.batch(self.step, part * processes + rank, parts * processes)
+            batch = self.ahead.get(self.step, part * processes + rank, parts * processes)
             with self._precision():
                 loss: Tensor = self.module(batch)
             self.accelerator.backward(loss / parts)
@@ -168,7 +202,7 @@ class _Run(Generic[BatchT]):
     def save(self) -> None:
         """Write a checkpoint from the main process; the others wait for it."""
         if self.accelerator.is_main_process:
-            parameters = {name: parameter for name, parameter in self.job.trained()}
+            parameters: dict[str, Tensor] = dict(self.job.trained())
             state = {"spent": self.spent, "losses": self.losses, "rng": torch.get_rng_state().tolist()}
             checkpoint = Checkpoint(self.step, parameters, optimizer_tensors(self.optimizers, self.names), state)
             save_checkpoint(self.out / "checkpoints", checkpoint, self.plan.checkpoint.keep)

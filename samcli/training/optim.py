@@ -9,14 +9,14 @@ from torch import nn
 from samcli.recipe import OptimRecipe
 
 
-def build_optimizers(
-    named: Iterable[tuple[str, nn.Parameter]], settings: OptimRecipe
-) -> list[torch.optim.Optimizer]:
+def build_optimizers(named: Iterable[tuple[str, nn.Parameter]], settings: OptimRecipe) -> list[torch.optim.Optimizer]:
     """AdamW over the parameters, or Muon over the matrices of repeated layers and AdamW over the rest.
 
     Biases and norms (one-dimensional) decay only with `decay_biases`.
     """
-    matrices, decayed, plain = [], [], []
+    matrices: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for name, parameter in named:
         if settings.optimizer == "muon" and parameter.ndim == 2 and ".layer" in name:
             matrices.append(parameter)

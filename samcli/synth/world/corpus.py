@@ -45,8 +45,10 @@ def label_picture(picture: Picture) -> NDArray[np.int16]:
     for row, thing in enumerate(picture.things):
         words = thing.attributes | {"kind": f"{thing.category} {thing['kind']}"}
         labels[row] = [groups[name].index(words[name]) if name in words else -1 for name in groups]
-    labels[-1] = [groups[name].index((setting | {"kind": GROUND}).get(name, "")) if name in {*setting, "kind"} else -1
-                  for name in groups]
+    labels[-1] = [
+        groups[name].index((setting | {"kind": GROUND}).get(name, "")) if name in {*setting, "kind"} else -1
+        for name in groups
+    ]
     return labels
 
 
@@ -67,7 +69,9 @@ def draw_picture(seed: int, index: int, split: str = "train") -> Picture:
     return draw_any(rng_for(split, "corpus", seed, index), belongs_to(split), MOST_THINGS)
 
 
-def make_corpus(directory: Path, count: int, seed: int, size: int, patch: int, workers: int, split: str = "train") -> Corpus:
+def make_corpus(
+    directory: Path, count: int, seed: int, size: int, patch: int, workers: int, split: str = "train"
+) -> Corpus:
     """Make (or go on making) `count` pictures under `directory` and open them; other settings there start anew."""
     identity = {"count": count, "seed": seed, "size": size, "patch": patch, "split": split, "version": 1}
     stamp = directory / "corpus.json"

@@ -60,37 +60,12 @@ class Mention:
 
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """For each category, its phrase as a pattern: kind and colour must be there, the rest may be left out."""
+    """For each category, its reading as a compiled pattern with a group for each attribute."""
     compiled = []
     for category in CATEGORIES.values():
-        groups = {
-            key: rf"(?P<{key}>{'|'.join(words)})" for key, words in category.attributes.items()
-        }
-        compiled.append((category.name, re.compile(_loosen(category.phrase).format_map(groups))))
+        groups = {key: rf"(?P<{key}>{'|'.join(words)})" for key, words in category.attributes.items()}
+        compiled.append((category.name, re.compile(category.reading.format_map(groups))))
     return tuple(compiled)
-
-
-def _loosen(phrase: str) -> str:
-    """Make everything optional in a phrase but what surrounds kind and colour."""
-    loosened = {
-        "{kind} with {style} {hair} hair, a {pattern} {colour} {garment} and a {accessory}": (
-            r"\b{kind}(?: with)?(?: {style})?(?: {hair})?(?: hair)?,?(?: and)?(?: in)? an?(?: {pattern})? {colour}"
-            r"(?: {garment})?(?: and an? {accessory})?\b"
-        ),
-        "{pattern} {colour} {kind} with {trim} legs and a {topping}": (
-            r"\b(?:{pattern} )?{colour} {kind}\b(?: with {trim} legs)?(?: and an? {topping})?\b"
-        ),
-        "{colour} {kind} icon on a {pattern} {ground} {badge}": (
-            r"\b{colour} {kind} icon\b(?: on an?(?: {pattern})?(?: {ground})?(?: {badge})?)?\b"
-        ),
-        "{pattern} {colour} {kind} titled {title} with a {ink} {emblem}": (
-            r"\b(?:{pattern} )?{colour} {kind}\b(?: titled {title})?(?: with an?(?: {ink})?(?: {emblem})?)?\b"
-        ),
-    }
-    simple = re.fullmatch(r"\{pattern\} \{colour\} \{kind\} with a \{accent\} (\{\w+\})", phrase)
-    if simple:
-        return rf"\b(?:{{pattern}} )?{{colour}} {{kind}}\b(?: with an?(?: {{accent}})?(?: {simple[1]})?)?\b"
-    return loosened[phrase]
 
 
 def read_mentions(text: str) -> list[Mention]:

@@ -1,7 +1,7 @@
 """The world's language alone: what the small LLM reads before it has seen a picture.
 
 A picture is stood in for by the words of what it would show, in fixed places: this is the form in which the visual
-tokens will arrive later. Several of them together are called lists, never pictures: linking pictures is not taught here.
+tokens will arrive later. Several of them together are called lists, never pictures: linking pictures isn't taught here.
 """
 
 import random

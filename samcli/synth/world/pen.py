@@ -178,7 +178,9 @@ class Pen:
             size -= 1
         x, y = centre[0] * self.scale, centre[1] * self.scale
         stroke = max(1, size // 18)
-        self._pen.text((x, y), words, fill=colour, font=_font(size), anchor="mm", stroke_width=stroke, stroke_fill=colour)
+        self._pen.text(
+            (x, y), words, fill=colour, font=_font(size), anchor="mm", stroke_width=stroke, stroke_fill=colour
+        )
 
     def finish(self) -> Image.Image:
         """The sheet at its final size, RGBA, edges smoothed (colours weighted by their alpha)."""

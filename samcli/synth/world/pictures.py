@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import count as count_from
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from samcli.synth.compose import Box, arrange
@@ -13,7 +14,6 @@ from samcli.synth.world.pen import paste
 from samcli.synth.world.scenes import INDOOR, LIGHTS, SCENES, WEATHERS, paint_ground, veil
 from samcli.synth.world.sprites import VARIANTS, Pose, aspect, draw_sprite, may_mirror
 from samcli.synth.world.things import CATEGORIES, Thing, draw_near_miss, draw_thing
-
 
 EXTENTS = {1: (0.38, 0.6), 2: (0.36, 0.5), 3: (0.36, 0.44), 4: (0.3, 0.38)}  # by number of things, of the canvas
 STAR_TRIES = 2000  # a thing of a small split may have no near miss there at all
@@ -84,7 +84,7 @@ def render(picture: Picture, size: int) -> Image.Image:
     return veil(canvas, setting.light, setting.weather, picture.seed)
 
 
-def patch_owners(picture: Picture, size: int, patch: int, least: float = 0.15) -> np.ndarray:
+def patch_owners(picture: Picture, size: int, patch: int, least: float = 0.15) -> NDArray[np.intp]:
     """Which thing each patch shows, (size / patch, size / patch): its index from the left, or -1 for the ground.
 
     A patch belongs to the thing that covers most of it, if that is at least the share `least`.
@@ -96,7 +96,8 @@ def patch_owners(picture: Picture, size: int, patch: int, least: float = 0.15) -
         sprite, corner = _sprite(entry, size)
         sheet.paste(sprite.getchannel("A"), corner)
         cover[index + 1] = np.asarray(sheet.reduce(patch), dtype=np.float32)
-    return cover.argmax(axis=0) - 1
+    owners: NDArray[np.intp] = cover.argmax(axis=0) - 1
+    return owners
 
 
 def _sprite(entry: Placed, size: int) -> tuple[Image.Image, tuple[int, int]]:
@@ -118,7 +119,8 @@ def draw_family(
     """`count` different things of a category, `member` among them if given, in chance order.
 
     With probability `related` they form a star, if `accept` leaves `member` enough near misses: one of them, not told
-    which, differs from each other in one attribute only. Every place in the star is equally likely for `member`, so nothing in the family gives it away.
+    which, differs from each other in one attribute only. Every place in the star is equally likely for `member`, so
+    nothing in the family gives it away.
     """
     star = rng.random() < related
     for attempt in count_from(0):

@@ -1,4 +1,4 @@
-"""What can be asked of a single picture, alone or among others, and the true answers: the small model's first lessons."""
+"""What can be asked of a single picture, alone or among others, and what is true: the small model's first lessons."""
 
 import random
 from collections.abc import Sequence
@@ -8,9 +8,18 @@ from samcli.synth.world.tasks import View
 from samcli.synth.world.things import CATEGORIES, Thing, draw_near_miss
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
-PLACES = {1: ("in the middle",), 2: ("on the left", "on the right"), 3: ("on the left", "in the middle", "on the right")}
+PLACES = {
+    1: ("in the middle",),
+    2: ("on the left", "on the right"),
+    3: ("on the left", "in the middle", "on the right"),
+}
 _WORDINGS = {
-    "describe": ("Describe the picture.", "What do you see?", "Say what the picture shows.", "Give a full description."),
+    "describe": (
+        "Describe the picture.",
+        "What do you see?",
+        "Say what the picture shows.",
+        "Give a full description.",
+    ),
     "where": ("What is {place}?", "Name the thing {place}.", "Describe the thing {place}."),
     "setting": ("Where is it?", "Where and when is it?", "What place is it?"),
     "attribute": ("What is the {attribute} of the thing {place}?", "Tell the {attribute} of the thing {place}."),

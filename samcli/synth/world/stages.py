@@ -5,7 +5,7 @@ import random
 import numpy as np
 from PIL import Image
 
-from samcli.synth.cutout import Composer, overlap
+from samcli.synth.cutout import NEUTRAL, Composer, overlap
 from samcli.synth.pipeline import Draft, Frame, Pipeline, Source
 from samcli.synth.world import instructions
 from samcli.synth.world.grammar import name, read_mentions
@@ -41,7 +41,8 @@ class WorldGrouper:
             sources = [self._source(rng, thing, variant if thing == linking.shared else None) for thing in view.things]
             frames.append(Frame(sources, view.setting))
         seed = f"{self.split}/linking/{self.seed}/{index}/{attempt}"
-        return Draft(index, seed, kind, linking.shared, frames)
+        sources = [[source.label for source in frame.sources] for frame in frames]
+        return Draft(index, seed, kind, linking.shared, frames, sources)
 
     def _source(self, rng: random.Random, thing: Thing, variant: int | None) -> Source:
         pose = draw_pose(rng, thing)
@@ -70,23 +71,19 @@ def segment(draft: Draft) -> Draft:
 def inpaint(draft: Draft) -> Draft:
     """Paint each frame's scene around its subjects, and the weather in front of them."""
     for number, frame in enumerate(draft.frames):
-        assert frame.canvas is not None and frame.mask is not None  # noqa: S101  (composed before)
+        canvas, mask = frame.composition()
         setting: Setting = frame.background
         seed = random.Random(f"{draft.seed}/inpaint/{number}").getrandbits(32)
-        scene = paint_ground(setting.scene, setting.light, setting.weather, frame.canvas.width, seed)
-        kept = Image.composite(frame.canvas, scene, frame.mask)
-        frame.picture = veil(_without_halo(kept, scene, frame), setting.light, setting.weather, seed)
+        scene = paint_ground(setting.scene, setting.light, setting.weather, canvas.width, seed)
+        frame.picture = veil(_stand_in(canvas, mask, scene), setting.light, setting.weather, seed)
     return draft
 
 
-def _without_halo(kept: Image.Image, scene: Image.Image, frame: Frame) -> Image.Image:
-    """Replace the canvas's neutral grey, which shines through at soft edges, by the scene."""
-    assert frame.canvas is not None and frame.mask is not None  # noqa: S101  (composed before)
-    from samcli.synth.cutout import NEUTRAL
-
-    alpha = np.asarray(frame.mask, dtype=np.float32)[..., None] / 255
+def _stand_in(canvas: Image.Image, mask: Image.Image, scene: Image.Image) -> Image.Image:
+    """The canvas's subjects before the scene; the canvas's grey, which shines through at soft edges, is taken out."""
+    alpha = np.asarray(mask, dtype=np.float32)[..., None] / 255
     grey = np.asarray(NEUTRAL, dtype=np.float32)
-    own = np.asarray(frame.canvas, dtype=np.float32) - grey * (1 - alpha)
+    own = np.asarray(canvas, dtype=np.float32) - grey * (1 - alpha)
     blended = own + np.asarray(scene, dtype=np.float32) * (1 - alpha)
     return Image.fromarray(np.clip(blended, 0, 255).round().astype(np.uint8), "RGB")
 
@@ -97,7 +94,19 @@ def describe(draft: Draft) -> Draft:
     draft.instruction = rng.choice(instructions.LINKING[draft.kind])
     form = rng.choice(instructions.LINKING_ANSWERS)
     draft.answer = form.format(noun=CATEGORIES[draft.kind].noun, shared=name(draft.shared))
+    draft.provenance |= {
+        "kind": draft.kind,
+        "shared": draft.shared.to_json(),
+        "things": [[thing.to_json() for thing in _from_left(frame)] for frame in draft.frames],
+        "settings": [list(frame.background.words) for frame in draft.frames],
+    }
     return draft
+
+
+def _from_left(frame: Frame) -> list[Thing]:
+    """What the frame shows, from left to right."""
+    placed = zip(frame.sources, frame.boxes, strict=True)
+    return [source.subject[0] for source, _ in sorted(placed, key=lambda pair: pair[1].centre)]
 
 
 def check(draft: Draft) -> Draft:
@@ -112,7 +121,7 @@ def check(draft: Draft) -> Draft:
         "answer_names_it": float(len(mentions) == 1 and mentions[0].names_in_full(draft.shared)),
     }
     if draft.scores["least_side"] < LEAST_SIDE:
-        draft.rejected = f"a side of {draft.scores['least_side']:.2f} of the canvas, below {LEAST_SIDE}"
+        draft.rejected = f"a thing has a side below {LEAST_SIDE} of the canvas"
     elif draft.scores["overlap"] > 0:
         draft.rejected = "things overlap"
     elif draft.scores["shared_things"] != 1 or not draft.scores["answer_names_it"]:

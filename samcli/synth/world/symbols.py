@@ -243,7 +243,7 @@ def draw_symbol(
     turn: float = 0.0,
     squeeze: float = 1.0,
 ) -> None:
-    """Draw a symbol `size` high (or wide) around `centre`; `halo` is the colour of a contour that lifts it off a pattern.
+    """Draw a symbol `size` high (or wide) around `centre`; `halo` colours a contour that lifts it off a pattern.
 
     `turn` is in degrees, clockwise; `squeeze` narrows the symbol, as if seen from the side.
     """

@@ -60,10 +60,11 @@ def draw_linking(rng: random.Random, category: str, accept: Accept, count: int =
 
 @dataclass(frozen=True)
 class Group:
-    """Several views and the phrase that says what they have in common."""
+    """Several views, the phrase that says what they have in common, and which category it is about, or `place`."""
 
     views: tuple[View, ...]
     phrase: str
+    about: str
 
 
 _PLURALS = {"man": "men", "woman": "women", "sheep": "sheep"}
@@ -84,7 +85,12 @@ def factor_phrase(thing: Thing, attribute: str) -> str:
     """What things of one kind have in common when they share `attribute` as well: `striped dogs`, `women in red`."""
     word, kinds = thing[attribute], _kinds(thing)
     tails = {"garment": f"in {word}s" if word != "dress" else "in dresses", "hair": f"with {word} hair"}
-    tails |= {"style": f"with {word} hair", "title": f"titled {word}", "ground": f"on {word}", "badge": f"on {article(word)}"}
+    tails |= {
+        "style": f"with {word} hair",
+        "title": f"titled {word}",
+        "ground": f"on {word}",
+        "badge": f"on {article(word)}",
+    }
     tails |= {"trim": f"with {word} legs"}
     if thing.category == "character" and attribute in ("colour", "pattern"):
         return f"{kinds} in {word} clothes"
@@ -108,7 +114,7 @@ def draw_group(rng: random.Random, accept: Accept, count: int = 5) -> Group:
     if any(len({thing[key] for thing in things}) == 1 for key in others):  # they would share more than the phrase says
         return draw_group(rng, accept, count)
     views = [View(_with_company(rng, thing, accept), draw_setting(rng)) for thing in things]
-    return Group(tuple(views), factor_phrase(model, attribute))
+    return Group(tuple(views), factor_phrase(model, attribute), model.category)
 
 
 def _vary(rng: random.Random, model: Thing, fixed: set[str], accept: Accept) -> Thing:
@@ -138,7 +144,7 @@ def _draw_place_group(rng: random.Random, accept: Accept, count: int) -> Group:
     things = [draw_accepted(rng, rng.choice(list(CATEGORIES)), accept) for _ in range(count)]
     views = [View(_with_company(rng, thing, accept), setting) for thing, setting in zip(things, settings, strict=True)]
     phrase = place(model.scene, light=model.light) if share_light else place(model.scene, weather=model.weather)
-    return Group(tuple(views), phrase)
+    return Group(tuple(views), phrase, "place")
 
 
 def _vary_setting(rng: random.Random, model: Setting, share_light: bool) -> Setting:
@@ -150,10 +156,14 @@ def _vary_setting(rng: random.Random, model: Setting, share_light: bool) -> Sett
 
 @dataclass(frozen=True)
 class Change:
-    """Two almost equal views, the place of the changed thing in each (None: it isn't there), and the change in words."""
+    """Two almost equal views, what happens (turn, leave, come, setting), in words, and to which thing.
+
+    `where` counts in the view that has more things; None when light or weather change.
+    """
 
     before: View
     after: View
+    what: str
     where: int | None
     sentence: str
 
@@ -174,11 +184,11 @@ def draw_change(rng: random.Random, accept: Accept, count: int = 3) -> Change:
         if new is None:
             return draw_change(rng, accept, count)
         sentence = f"{capital(name(old))} has become {name(new)}."
-        return Change(view, replace(view, things=_swap(view.things, where, new)), where, sentence)
+        return Change(view, replace(view, things=_swap(view.things, where, new)), what, where, sentence)
     fewer = replace(view, things=view.things[:where] + view.things[where + 1 :])
     if what == "leave":
-        return Change(view, fewer, where, f"{capital(name(old))} has gone.")
-    return Change(fewer, view, where, f"{capital(name(old))} has come.")
+        return Change(view, fewer, what, where, f"{capital(name(old))} has gone.")
+    return Change(fewer, view, what, where, f"{capital(name(old))} has come.")
 
 
 def _swap(things: tuple[Thing, ...], where: int, new: Thing) -> tuple[Thing, ...]:
@@ -192,15 +202,16 @@ def _change_setting(rng: random.Random, view: View) -> Change:
         changed = replace(view.setting, light=other.light, weather=other.weather)
         if other.scene == view.setting.scene and changed != view.setting:
             after = replace(view, setting=changed)
-            return Change(view, after, None, f"It is now {after.place}.")
+            return Change(view, after, "setting", None, f"It is now {after.place}.")
 
 
 @dataclass(frozen=True)
 class Story:
-    """Views of a story with a caption for each; the last caption is what is asked for."""
+    """Views of a story with a caption for each, the last of which is asked for; and who is called what."""
 
     views: tuple[View, ...]
     captions: tuple[str, ...]
+    names: dict[Thing, str]
 
 
 def draw_story(rng: random.Random, accept: Accept, panels: int | None = None) -> Story:
@@ -211,7 +222,7 @@ def draw_story(rng: random.Random, accept: Accept, panels: int | None = None) ->
     count = panels or rng.randint(3, 5)
     first, second = draw_family(rng, "character", 2, accept, related=0.5)
     names = dict(zip((first, second), rng.sample(NAMES, 2), strict=True))
-    casts = [(first,), (second,)]
+    casts: list[tuple[Thing, ...]] = [(first,), (second,)]
     rng.shuffle(casts)
     casts += [rng.choice([(first,), (second,), (first, second)]) for _ in range(count - 2)]
     views, captions = [], []
@@ -219,7 +230,7 @@ def draw_story(rng: random.Random, accept: Accept, panels: int | None = None) ->
         view, caption = _tell(rng, list(cast), names, accept)
         views.append(view)
         captions.append(caption)
-    return Story(tuple(views), tuple(captions))
+    return Story(tuple(views), tuple(captions), names)
 
 
 def _tell(rng: random.Random, cast: list[Thing], names: dict[Thing, str], accept: Accept) -> tuple[View, str]:

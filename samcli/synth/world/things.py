@@ -15,8 +15,8 @@ COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"
 ACCENTS = ("red", "yellow", "green", "blue", "white", "black")
 PATTERNS = ("plain", "striped", "dotted", "checked")
 TITLES = tuple(
-    "SEA OWL FOX SKY SUN ICE MAP JAM HUT ZOO WIND MOON RAIN SNOW FIRE GOLD "
-    "KING LION WOLF SHIP TREE ROSE SONG HOME TIME LOVE ROAD LAKE HILL CAKE DUCK BELL".split()
+    "SEA OWL FOX SKY SUN ICE MAP JAM HUT ZOO WIND MOON RAIN SNOW FIRE GOLD KING LION WOLF SHIP TREE "
+    "ROSE SONG HOME TIME LOVE ROAD LAKE HILL CAKE DUCK BELL".split()
 )
 
 
@@ -24,7 +24,8 @@ TITLES = tuple(
 class Category:
     """One sort of thing: its name in instructions, its attributes with their words, and the phrase that names it.
 
-    `phrase` is a format string over the attributes; `contrast` lists pairs of attributes that must differ, so that
+    `phrase` is a format string over the attributes; `reading`, a pattern over them, matches the phrase and what is left
+    of it when anything but kind and colour is missing. `contrast` lists pairs of attributes that must differ, so that
     nothing is drawn red on red.
     """
 
@@ -33,6 +34,7 @@ class Category:
     plural: str
     attributes: Mapping[str, tuple[str, ...]]
     phrase: str
+    reading: str
     contrast: tuple[tuple[str, str], ...] = ()
 
     @cached_property
@@ -62,6 +64,8 @@ CHARACTER = Category(
         "accessory": ("hat", "crown", "scarf", "bag", "balloon", "umbrella"),
     },
     "{kind} with {style} {hair} hair, a {pattern} {colour} {garment} and a {accessory}",
+    r"\b{kind}(?: with)?(?: {style})?(?: {hair})?(?: hair)?,?(?: and)?(?: in)? an?(?: {pattern})? {colour}"
+    r"(?: {garment})?(?: and an? {accessory})?\b",
 )
 FURNITURE = Category(
     "furniture",
@@ -75,6 +79,7 @@ FURNITURE = Category(
         "topping": ("vase", "plant", "cup", "candle", "ball", "cushion"),
     },
     "{pattern} {colour} {kind} with {trim} legs and a {topping}",
+    r"\b(?:{pattern} )?{colour} {kind}\b(?: with {trim} legs)?(?: and an? {topping})?\b",
     (("colour", "trim"),),
 )
 ICON = Category(
@@ -89,6 +94,7 @@ ICON = Category(
         "badge": ("square", "circle", "diamond", "hexagon", "shield"),
     },
     "{colour} {kind} icon on a {pattern} {ground} {badge}",
+    r"\b{colour} {kind} icon\b(?: on an?(?: {pattern})?(?: {ground})?(?: {badge})?)?\b",
     (("colour", "ground"),),
 )
 BOOK = Category(
@@ -104,6 +110,7 @@ BOOK = Category(
         "ink": ACCENTS,
     },
     "{pattern} {colour} {kind} titled {title} with a {ink} {emblem}",
+    r"\b(?:{pattern} )?{colour} {kind}\b(?: titled {title})?(?: with an?(?: {ink})?(?: {emblem})?)?\b",
     (("colour", "ink"),),
 )
 ANIMAL = Category(
@@ -118,6 +125,7 @@ ANIMAL = Category(
         "accent": ACCENTS,
     },
     "{pattern} {colour} {kind} with a {accent} {wear}",
+    r"\b(?:{pattern} )?{colour} {kind}\b(?: with an?(?: {accent})?(?: {wear})?)?\b",
     (("colour", "accent"),),
 )
 VEHICLE = Category(
@@ -132,6 +140,7 @@ VEHICLE = Category(
         "accent": ACCENTS,
     },
     "{pattern} {colour} {kind} with a {accent} {load}",
+    r"\b(?:{pattern} )?{colour} {kind}\b(?: with an?(?: {accent})?(?: {load})?)?\b",
     (("colour", "accent"),),
 )
 CATEGORIES = {c.name: c for c in (CHARACTER, FURNITURE, ICON, BOOK, ANIMAL, VEHICLE)}

@@ -1,12 +1,12 @@
 """Vehicles: eight kinds in a colour and a pattern, each with a load in the accent colour on top of it.
 
-Every kind and every load is a table of parts (see `furniture.Frame`); all vehicles face right.
+Every kind and every load is a table of parts (see `drafting.py`); all vehicles face right.
 """
 
 from dataclasses import dataclass
 from math import cos, radians, sin
 
-from samcli.synth.world.furniture import Affine, Frame, Part
+from samcli.synth.world.drafting import Affine, Frame, Part
 from samcli.synth.world.pen import RGB, Fill, Pen, Point, darker, lighter, luminance
 from samcli.synth.world.things import Thing
 

@@ -12,10 +12,10 @@ from samcli.synth.world.things import CATEGORIES
 
 _SAMPLED = 8000
 _PLAIN = (
-    "a an and are as at be both by can caption captions common describe different do each five four from group has have "
-    "how image images in is it its last look many me of on one or out photo photos picture pictures same say see share "
-    "shared short show shows some story summarise tell that the their them there these they thing things this three to "
-    "two what where which who with you"
+    "a an and are as at be both by can caption captions common describe different do each five four from group has "
+    "have how image images in is it its last look many me of on one or out photo photos picture pictures same say "
+    "see share shared short show shows some story summarise tell that the their them there these they thing things "
+    "this three to two what where which who with you"
 )
 
 

@@ -56,7 +56,7 @@ class Alignment(nn.Module):
 
     def word_loss(self, visual: Tensor, words: Tensor) -> Tensor:
         """Mean cross-entropy of the words, by squared distance to every word embedding."""
-        table = self.model.base.get_input_embeddings().weight.detach().float()
+        table = self.model.word_embeddings().detach().float()
         scale = WORD_SHARPNESS / table.pow(2).sum(-1).mean()
         distances = torch.cdist(visual.float().flatten(0, 1), table).pow(2)
         return nn.functional.cross_entropy(-scale * distances, words.flatten())
@@ -106,7 +106,7 @@ def tower_features(model: SemanticAlignmentModel, corpus: Corpus, batch: int = 2
 
 def alignment_job(
     model: SemanticAlignmentModel, lessons: Lessons, batch_size: int, seed: int, word_weight: float
-) -> Job[AlignmentBatch]:
+) -> Job[AlignmentBatch, Alignment]:
     """What `fit` needs to train Q-Former, query tokens and projection; `batch_size` counts pictures."""
     samples = len(lessons.views)
 
@@ -125,7 +125,7 @@ def word_accuracy(alignment: Alignment, lessons: Lessons, rows: Sequence[int]) -
     """How many words the visual tokens say rightly, and in how many pictures all of them."""
     aligned = lessons.batch(random.Random(0), rows)
     visual = alignment.model.visual_tokens(aligned.batch).float()
-    table = alignment.model.base.get_input_embeddings().weight.float()
+    table = alignment.model.word_embeddings().float()
     hits = torch.cdist(visual.flatten(0, 1), table).argmin(-1).view_as(aligned.words) == aligned.words
     things = [len(lessons.views[row].things) for row in rows]
     in_full = [row[: count * WORDS_A_THING].view(count, -1).all(-1) for row, count in zip(hits, things, strict=True)]

@@ -20,7 +20,7 @@ from samcli.synth.world.corpus import Corpus, make_corpus
 from samcli.synth.world.words import world_words
 from samcli.training.loop import Plan, fit
 from samcli.training.small.alignment import Lessons, alignment_job, tower_features, word_accuracy
-from samcli.training.small.language import lesson_accuracy, language_job
+from samcli.training.small.language import language_job, lesson_accuracy
 from samcli.training.small.vision import patch_accuracy, vision_job
 
 SAVED_AS = torch.float16  # halves the file; the model is held in float32 again when it is loaded
@@ -35,7 +35,9 @@ def train_base(recipe: BaseRecipe, out: Path, accelerator: Accelerator) -> dict[
     model = build_small(recipe.sizes, len(processor.tokenizer), len(processor.qformer_tokenizer), recipe.seed)
     sizes, workers = recipe.sizes, recipe.workers or os.cpu_count() or 1
     corpus = make_corpus(out / "corpus", recipe.pictures, recipe.seed, sizes.image_size, sizes.patch_size, workers)
-    held_out = make_corpus(out / "corpus-val", 1000, recipe.seed, sizes.image_size, sizes.patch_size, workers, "val")
+    held_out = make_corpus(
+        out / "corpus-val", recipe.held_out, recipe.seed, sizes.image_size, sizes.patch_size, workers, "val"
+    )
     figures = {
         "vision": _train_vision(recipe, model, corpus, held_out, out, accelerator),
         "language": _train_language(recipe, model, processor, out, accelerator),
@@ -64,11 +66,13 @@ def _train_vision(
     out: Path,
     accelerator: Accelerator,
 ) -> dict[str, float]:
-    _place_by_waves(model.vision_model.embeddings.position_embedding, recipe.sizes.image_size // recipe.sizes.patch_size)
+    _place_by_waves(
+        model.vision_model.embeddings.position_embedding, recipe.sizes.image_size // recipe.sizes.patch_size
+    )
     job = vision_job(model.vision_model, corpus, recipe.vision.batch_size, recipe.seed)
     fit(job, _plan(recipe, recipe.vision), out / "vision", accelerator)
     model.vision_model.requires_grad_(False).eval()
-    figures = patch_accuracy(job.module, held_out)
+    figures = patch_accuracy(job.module, held_out, recipe.held_out)
     say(f"vision: {figures['all']:.1%} of held-out patches of things read without a fault")
     return figures
 
@@ -94,7 +98,7 @@ def _train_language(
     job = language_job(model.language_model, processor.tokenizer, recipe.language.batch_size, recipe.seed)
     fit(job, _plan(recipe, recipe.language), out / "language", accelerator)
     model.language_model.requires_grad_(False).eval()
-    figures = lesson_accuracy(job.module, processor.tokenizer)
+    figures = lesson_accuracy(job.module, processor.tokenizer, recipe.held_out)
     say(f"language: held-out lessons answered without a fault: {figures}")
     return figures
 

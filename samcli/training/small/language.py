@@ -67,18 +67,20 @@ class LessonReading(nn.Module):
     def _blur(self, embeds: Tensor, listed: Tensor) -> Tensor:
         """Mix other words into some of the lists' words, so that doubtful visual tokens will be read kindly."""
         shares = torch.rand(embeds.shape[:2]) * BLUR * (torch.rand(embeds.shape[:2]) < BLURRED) * listed
-        words = self.llm.get_input_embeddings().weight
+        words = self.llm.get_input_embeddings().get_parameter("weight")
         others = words[torch.randint(len(words), embeds.shape[:2])].detach()
         return torch.lerp(embeds, others, shares[..., None].to(embeds.dtype))
 
 
-def language_job(llm: LlamaForCausalLM, tokenizer: Any, batch_size: int, seed: int) -> Job[LessonBatch]:
+def language_job(llm: LlamaForCausalLM, tokenizer: Any, batch_size: int, seed: int) -> Job[LessonBatch, LessonReading]:
     """What `fit` needs to train the LLM; lessons of a step are drawn anew, sorted by length and dealt to its parts."""
     llm.requires_grad_(True).train()
     accept = belongs_to("train")
 
     def lessons(step: int) -> list[Lesson]:
-        drawn = [draw_lesson(rng_for("train", "lesson", seed, step * batch_size + i), accept) for i in range(batch_size)]
+        drawn = [
+            draw_lesson(rng_for("train", "lesson", seed, step * batch_size + i), accept) for i in range(batch_size)
+        ]
         return sorted(drawn, key=lambda lesson: (len(lesson.lists), len(lesson.question)))
 
     def batch(step: int, part: int, parts: int) -> LessonBatch:
@@ -90,7 +92,7 @@ def language_job(llm: LlamaForCausalLM, tokenizer: Any, batch_size: int, seed: i
 
 
 @torch.no_grad()
-def lesson_accuracy(reading: LessonReading, tokenizer: Any, count: int = 500, seed: int = 0) -> dict[str, float]:
+def lesson_accuracy(reading: LessonReading, tokenizer: Any, count: int, seed: int = 0) -> dict[str, float]:
     """The share of validation lessons whose every answer token is predicted, by number of lists."""
     accept = belongs_to("val")
     lessons = [draw_lesson(rng_for("val", "lesson", seed, index), accept) for index in range(count)]

@@ -14,7 +14,7 @@ PatchBatch = tuple[Tensor, Tensor]
 
 
 class PatchReading(nn.Module):
-    """The vision tower with one linear answer sheet: every patch tells all about the thing, or ground, that it shows."""
+    """The vision tower with a linear answer sheet: each patch tells all about the thing, or ground, that it shows."""
 
     def __init__(self, tower: InstructBlipVisionModel) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class PatchReading(nn.Module):
         self.answers = nn.Linear(tower.config.hidden_size, sum(self.sizes))
 
     def forward(self, batch: PatchBatch) -> Tensor:
-        """Mean cross-entropy over the questions; pixels (N, H, W, 3) bytes, labels (N, patches, questions), -1: none."""
+        """Mean cross-entropy over the questions; bytes (N, H, W, 3), labels (N, patches, questions), -1: none."""
         pixels, labels = batch
         sheets = self.read(pixels).float().split(self.sizes, dim=-1)
         losses = [
@@ -55,7 +55,9 @@ def patch_labels(corpus: Corpus, rows: np.ndarray) -> Tensor:
     return asked
 
 
-def vision_job(tower: InstructBlipVisionModel, corpus: Corpus, batch_size: int, seed: int) -> Job[PatchBatch]:
+def vision_job(
+    tower: InstructBlipVisionModel, corpus: Corpus, batch_size: int, seed: int
+) -> Job[PatchBatch, PatchReading]:
     """What `fit` needs to train the tower."""
     tower.requires_grad_(True).train()
 
@@ -70,11 +72,11 @@ def vision_job(tower: InstructBlipVisionModel, corpus: Corpus, batch_size: int, 
 
 
 @torch.no_grad()
-def patch_accuracy(reading: PatchReading, corpus: Corpus, count: int = 1000) -> dict[str, float]:
+def patch_accuracy(reading: PatchReading, corpus: Corpus, count: int) -> dict[str, float]:
     """The share of right answers of each question, and of patches of things whose every answer is right (`all`)."""
     right: dict[str, list[Tensor]] = {name: [] for name in (*label_groups(), "all")}
     for start in range(0, count, 100):
-        rows = np.arange(start, start + 100)
+        rows = np.arange(start, min(start + 100, count))
         labels = patch_labels(corpus, rows)
         sheets = reading.read(torch.from_numpy(corpus.pixels[rows])).split(reading.sizes, dim=-1)
         hits = torch.stack([sheet.argmax(-1) for sheet in sheets], dim=-1) == labels

@@ -1,0 +1,347 @@
+"""The command line: parse, call, print. Heavy libraries are imported by the commands that need them."""
+
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from samcli import __version__
+from samcli.console import be_quiet, say, stderr
+from samcli.errors import Interrupted, UserError
+
+app = typer.Typer(
+    name="sam",
+    help="Semantic alignment for multimodal LLMs: make the data, train, evaluate, ablate, caption groups of images.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Examples: sam caption examples/a.png examples/b.png --prompt 'What do both pictures show?' | "
+    "sam train full --dry-run | sam eval --task linking",
+)
+_debug = False
+
+
+def _complete_recipe(incomplete: str) -> list[str]:
+    from samcli.recipe_file import recipe_names
+
+    return [name for name in recipe_names() if name.startswith(incomplete)]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sam {__version__}")
+        raise typer.Exit
+
+
+def _set_debug(wanted: bool) -> None:
+    global _debug
+    _debug = _debug or wanted
+
+
+def _set_quiet(wanted: bool) -> None:
+    if wanted:
+        be_quiet()
+
+
+Recipe = Annotated[
+    str, typer.Argument(help="A recipe file, or the name of a shipped recipe.", autocompletion=_complete_recipe)
+]
+OptionalRecipe = Annotated[
+    str | None, typer.Argument(help="A recipe file, or the name of a shipped recipe.", autocompletion=_complete_recipe)
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's key, such as optim.epochs=2."),
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Directory of the run. Default: runs/RECIPE.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove what is in --out and start anew.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and what is missing; do nothing.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16, for the frozen parts.")]
+BatchSize = Annotated[int | None, typer.Option(help="Samples at once.")]
+Beams = Annotated[int | None, typer.Option(help="Beams; with one, text appears as it is generated.")]
+MaxLength = Annotated[int | None, typer.Option(help="Longest answer, tokens.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything left to chance.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notices.", callback=_set_quiet)]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.", callback=_set_debug)]
+Format = Annotated[str, typer.Option("--format", help="table, md, csv, json or latex.")]
+Workers = Annotated[int | None, typer.Option(help="Processes. Default: as many as cores.")]
+Model = Annotated[str | None, typer.Option(help="tiny (embedded), a directory, or a hub id of any InstructBLIP.")]
+Adapter = Annotated[str | None, typer.Option(help="A directory or hub id that `sam train` wrote; none: the bare base.")]
+
+
+@app.callback()
+def _everywhere(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_show_version)] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def synth(
+    recipe: OptionalRecipe = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Directory of the set.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Samples in the set.")] = None,
+    workers: Workers = None,
+    engine: Annotated[str, typer.Option(help="local: processes of this machine.")] = "local",
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Make the I-th of N shares, I from 0.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed.")] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Write one page with pictures, questions, answers.")
+    ] = False,
+    report: Annotated[bool, typer.Option("--report", help="Count kinds, colours, scenes and rejections.")] = False,
+    show: Annotated[str | None, typer.Option(metavar="ID", help="Print one sample of --out.")] = None,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
+    seed: Seed = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make training or test sets: pictures, instructions and answers.
+
+    Without a recipe: world-mmlink, pairs of pictures that share one thing. Resumes by itself.
+    """
+    from samcli.recipe import SynthRecipe
+    from samcli.synth.command import run_synth
+
+    flags = {"samples": samples, "workers": workers, "seed": seed}
+    resolved = _recipe(SynthRecipe, recipe or "tiny/synth", settings, flags)
+    if engine != "local":
+        raise UserError(f"--engine {engine} is not available: use local, or --shard I/N on several machines")
+    if out is None:
+        raise UserError("synth needs --out DIR, the directory in which the set is made")
+    text = run_synth(
+        resolved,
+        out,
+        shard=shard,
+        retry_failed=retry_failed,
+        overwrite=overwrite,
+        preview=preview,
+        report=report,
+        show=show,
+        dry_run=dry_run,
+    )
+    _print(text)
+
+
+@app.command()
+def train(
+    recipe: Recipe,
+    settings: Settings = None,
+    out: Out = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print the plan as JSON.")] = False,
+    device: Device = None,
+    dtype: Dtype = None,
+    batch_size: BatchSize = None,
+    seed: Seed = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train guidance and projection as the paper does (full, tiny/sam), or the small base model (tiny/base)."""
+    from samcli.recipe import BaseRecipe, SamRecipe
+
+    flags = {"model.device": device, "model.dtype": dtype, "optim.batch_size": batch_size, "seed": seed}
+    resolved = _recipe((SamRecipe, BaseRecipe), recipe, settings, flags)
+    if dry_run:
+        from samcli.training.plan import plan, plan_text
+
+        planned = plan(resolved)
+        _print(json.dumps(planned, indent=2) if as_json else plan_text(planned))
+        return
+    from samcli.training.run import run_training
+
+    run_training(resolved, out or _default_out(recipe), resume=resume, overwrite=overwrite)
+
+
+@app.command("eval")
+def evaluate(
+    recipe: OptionalRecipe = None,
+    task: Annotated[
+        str | None, typer.Option(help="linking, group-captioning, storytelling or change-captioning.")
+    ] = None,
+    datasets: Annotated[str | None, typer.Option(metavar="A,B", help="Datasets of the task.")] = None,
+    model: Model = None,
+    adapter: Adapter = None,
+    data_root: Annotated[
+        str | None, typer.Option(help="Directory of the datasets. Default: $SAM_DATA, ./data.")
+    ] = None,
+    image_root: Annotated[str | None, typer.Option(help="Directory that images and links may be in.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Score these answers; run no model.")] = None,
+    export_requests: Annotated[
+        Path | None, typer.Option(help="Write instructions and image paths; do no more.")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="released: the paper's scorer.")] = None,
+    control: Annotated[str | None, typer.Option(help="shuffle: later images come from the next sample.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Samples of each dataset.")] = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    form: Format = "table",
+    settings: Settings = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    batch_size: BatchSize = None,
+    beams: Beams = None,
+    max_length: MaxLength = None,
+    seed: Seed = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Score a model's answers, or answers made elsewhere, with intervals and the paper's rows beside them.
+
+    The embedded model `tiny` knows only its own world: on other pictures its scores mean nothing.
+    """
+    from samcli.evaluation.command import run_evaluation
+    from samcli.recipe import EvalRecipe
+
+    flags = {
+        "task": task,
+        "datasets": datasets.split(",") if datasets else None,
+        "model.base": model,
+        "adapter": adapter,
+        "data_root": data_root,
+        "image_root": image_root,
+        "protocol": protocol,
+        "control": control,
+        "limit": limit,
+        "model.device": device,
+        "model.dtype": dtype,
+        "batch_size": batch_size,
+        "decoding.beams": beams,
+        "decoding.max_length": max_length,
+        "seed": seed,
+    }
+    resolved = _recipe(EvalRecipe, recipe, settings, flags)
+    name = f"eval-{resolved.task}" if recipe is None else recipe
+    text = run_evaluation(
+        resolved,
+        out or _default_out(name),
+        predictions=predictions,
+        export_requests=export_requests,
+        overwrite=overwrite,
+        form=form,
+    )
+    _print(text)
+
+
+@app.command()
+def ablate(
+    recipe: Recipe,
+    only: Annotated[str | None, typer.Option(metavar="ROW,...", help="These rows only.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Training seeds.")] = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    form: Format = "table",
+    dry_run: DryRun = False,
+    settings: Settings = None,
+    batch_size: BatchSize = None,
+    beams: Beams = None,
+    max_length: MaxLength = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train and score rows that differ in a few settings, with several seeds; finished rows are not run again."""
+    from samcli.evaluation.command import run_ablation
+    from samcli.recipe import AblateRecipe
+
+    flags = {
+        "seeds": seeds,
+        "batch_size": batch_size,
+        "decoding.beams": beams,
+        "decoding.max_length": max_length,
+    }
+    resolved = _recipe(AblateRecipe, recipe, settings, flags)
+    where = out or _default_out(recipe)
+    _print(run_ablation(resolved, where, only=only, overwrite=overwrite, form=form, dry_run=dry_run))
+
+
+@app.command()
+def caption(
+    images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE...", help="One or more pictures.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="What is asked of the pictures.")] = None,
+    batch: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="Many requests: images and prompt.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="Answers of --batch.")] = None,
+    model: Model = None,
+    adapter: Adapter = None,
+    image_root: Annotated[str | None, typer.Option(help="Directory that --batch's images may be in.")] = None,
+    explain: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a heat map of the weights of each picture.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = None,
+    dtype: Dtype = None,
+    batch_size: BatchSize = None,
+    beams: Beams = None,
+    max_length: MaxLength = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Answer a prompt about a group of pictures.
+
+    The embedded model `tiny` speaks of its own small world whatever it is shown; for photographs give
+    --model Salesforce/instructblip-vicuna-7b and an adapter trained on it.
+    """
+    from samcli.caption import run_caption
+
+    run_caption(
+        images or [],
+        prompt,
+        batch=batch,
+        out=out,
+        model=model,
+        adapter=adapter,
+        image_root=image_root,
+        explain_to=explain,
+        as_json=as_json,
+        device=device or "auto",
+        dtype=dtype or "float32",
+        batch_size=batch_size,
+        beams=beams,
+        max_length=max_length,
+    )
+
+
+def _recipe(schema: Any, name: str | None, settings: list[str] | None, flags: dict[str, Any]) -> Any:
+    """The recipe of that name (or the defaults), changed by --set and then by the flags that were given."""
+    from samcli.recipe_file import find_recipe, load_recipe, parse_overrides
+
+    overrides = parse_overrides(settings or []) + [(key, value) for key, value in flags.items() if value is not None]
+    return load_recipe(schema, find_recipe(name) if name else None, overrides)
+
+
+def _default_out(name: str) -> Path:
+    return Path("runs") / Path(name).with_suffix("").as_posix().replace("/", "-")
+
+
+def _print(text: str) -> None:
+    """Results, and nothing else, go to standard output; model text in them is never read as markup."""
+    if text:
+        sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def main() -> None:
+    """Run the command line; errors are for people: one message, exit code 2; our own faults show a traceback, 1."""
+    try:
+        app()
+    except UserError as error:
+        if _debug:
+            traceback.print_exc()
+        stderr.quiet = False
+        stderr.print(f"error: {error}", markup=False, style="red", soft_wrap=True)
+        sys.exit(2)
+    except Interrupted as stopped:
+        say(str(stopped))
+        sys.exit(stopped.exit_code)
+    except KeyboardInterrupt:
+        say("interrupted")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

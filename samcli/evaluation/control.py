@@ -1,0 +1,55 @@
+"""The control of linking: pictures that have nothing to link, and what the model names all the same."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from samcli.data.sample import Sample
+from samcli.errors import UserError
+from samcli.evaluation.predictions import Prediction
+from samcli.evaluation.statistics import Estimate, compare, estimate, mean_of, proportion
+from samcli.evaluation.tasks import first_things, shared_thing
+from samcli.synth.world.grammar import read_mentions
+
+
+def shuffle(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples with their first image alone; the others come from the next sample, the last one's from the first."""
+    if len(samples) < 2:
+        raise UserError("the control needs at least two samples: the later images come from the next sample")
+    followers = [*samples[1:], samples[0]]
+    return [
+        replace(sample, images=sample.images[:1] + follower.images[1:])
+        for sample, follower in zip(samples, followers, strict=True)
+    ]
+
+
+def control_rates(samples: Sequence[Sample], predictions: Sequence[Prediction], seed: int) -> dict[str, Estimate]:
+    """How often an answer names in full a thing of the first picture, in percent with intervals.
+
+    `former_shared`: the thing that was shared before the pictures were shuffled; `other_things`: the mean over the
+    picture's other things; `former_minus_others`: the difference, paired by sample. Were the answers blind to which
+    pictures belong together, the first two would be equal. Samples whose first picture has one thing are left out.
+    """
+    former: list[bool] = []
+    others: list[float] = []
+    for sample, prediction in zip(samples, predictions, strict=True):
+        shared, mentions = shared_thing(sample), read_mentions(prediction.text)
+        rest = [thing for thing in first_things(sample) if thing != shared]
+        if rest:
+            named = [any(mention.names_in_full(thing) for mention in mentions) for thing in (shared, *rest)]
+            former.append(named[0])
+            others.append(100 * sum(named[1:]) / len(rest))
+    if not former:
+        raise UserError("the control compares things of the first picture, and no first picture has more than one")
+    rates = mean_of(others)
+    return {
+        "former_shared": proportion(sum(former), len(former)),
+        "other_things": estimate(rates, seed=seed),
+        "former_minus_others": compare(mean_of([100.0 * hit for hit in former]), rates, seed=seed),
+    }
+
+
+def rounded(estimates: dict[str, Estimate]) -> dict[str, Any]:
+    """Estimates in the shape of results: {metric: value, ..., ci95: {metric: [low, high]}}, to four decimals."""
+    intervals = {key: [round(end, 4) for end in found.interval] for key, found in estimates.items()}
+    return {**{key: round(found.value, 4) for key, found in estimates.items()}, "ci95": intervals}

@@ -1,0 +1,112 @@
+"""What results say of one dataset, from its samples and the answers to them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from samcli.console import warn
+from samcli.data.sample import Sample
+from samcli.evaluation.control import control_rates, rounded
+from samcli.evaluation.predictions import Prediction
+from samcli.evaluation.scores import Scores, score_released
+from samcli.evaluation.statistics import Estimate, Evidence, estimate, evidence_of, mean_of, proportion
+from samcli.evaluation.tasks import LINKING, shared_thing
+from samcli.synth.world.grammar import read_mentions
+
+CAPTION_METRICS = ("rouge_l", "cider", "bleu_4")
+LINKING_METRICS = ("named_in_full", "named_in_part")
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A dataset's samples, and an answer to each in the same order."""
+
+    name: str
+    samples: Sequence[Sample]
+    predictions: Sequence[Prediction]
+
+    @property
+    def failed(self) -> list[Prediction]:
+        """The samples without an answer, which count as empty ones."""
+        return [prediction for prediction in self.predictions if prediction.error is not None]
+
+
+def metrics_of(task: str) -> tuple[str, ...]:
+    """The metrics of a task, as results name them."""
+    return LINKING_METRICS if task == LINKING else CAPTION_METRICS
+
+
+def caption_scores(answered: Answered) -> Scores:
+    """Scores by the released protocol; a sample without an answer is scored as an empty one."""
+    ids = [str(sample.id) for sample in answered.samples]
+    texts = [prediction.text for prediction in answered.predictions]
+    return score_released(ids, texts, [sample.references for sample in answered.samples])
+
+
+def judge(answer: str, sample: Sample) -> dict[str, bool]:
+    """Whether an answer names the shared thing, in full and in part (kind and colour).
+
+    Strictly: it must name exactly one thing, so listing everything in sight earns nothing.
+    """
+    shared, mentions = shared_thing(sample), read_mentions(answer)
+    alone = len(mentions) == 1
+    return {
+        "named_in_full": alone and mentions[0].names_in_full(shared),
+        "named_in_part": alone and mentions[0].names_in_part(shared),
+    }
+
+
+def judgements(answered: Answered) -> dict[str, list[bool]]:
+    """`judge` for each sample, by metric."""
+    pairs = zip(answered.samples, answered.predictions, strict=True)
+    verdicts = [judge(prediction.text, sample) for sample, prediction in pairs]
+    return {metric: [verdict[metric] for verdict in verdicts] for metric in LINKING_METRICS}
+
+
+def evidence(task: str, runs: Sequence[Answered]) -> dict[str, Evidence]:
+    """What each metric of a dataset is made of, from one run a seed over the same samples."""
+    if task != LINKING:
+        return evidence_of([caption_scores(run) for run in runs])
+    found = [judgements(run) for run in runs]
+    return {metric: mean_of([100 * np.array(one[metric], dtype=float) for one in found]) for metric in LINKING_METRICS}
+
+
+def linking_entry(answered: Answered, control: str | None, seed: int) -> dict[str, Any]:
+    """{n, failed, failed_ids, named_in_full, named_in_part, ci95}, in percent with Wilson's intervals.
+
+    With a control, its rates are added, see `control.control_rates`.
+    """
+    hits = judgements(answered)
+    found: dict[str, Estimate] = {key: proportion(sum(hit), len(hit)) for key, hit in hits.items()}
+    if control is not None:
+        found |= control_rates(answered.samples, answered.predictions, seed)
+    return _counts(answered) | rounded(found)
+
+
+def caption_entry(answered: Answered, scores: Scores, seed: int) -> dict[str, Any]:
+    """{n, failed, failed_ids, rouge_l, cider, bleu_4, ci95}, x100, with bootstrap intervals over samples."""
+    intervals = {key: estimate(parts, seed=seed) for key, parts in evidence_of([scores]).items()}
+    values = {key: Estimate(getattr(scores, key), found.low, found.high) for key, found in intervals.items()}
+    return _counts(answered) | rounded(values)
+
+
+def report_failures(answered: Answered) -> None:
+    """Name the samples that count as empty because they could not be answered."""
+    if failed := answered.failed:
+        named = "; ".join(f"{one.id}: {one.error}" for one in failed[:_NAMED])
+        more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+        total = len(answered.samples)
+        warn(f"{answered.name}: {len(failed)} of {total} samples failed and count as empty answers: {named}{more}")
+
+
+def average(entries: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]) -> dict[str, float]:
+    """The unweighted means over datasets, as the paper's tables have them."""
+    return {key: round(sum(entry[key] for entry in entries.values()) / len(entries), 4) for key in metrics}
+
+
+def _counts(answered: Answered) -> dict[str, Any]:
+    failed = [one.id for one in answered.failed]
+    return {"n": len(answered.samples), "failed": len(failed), "failed_ids": failed}

@@ -1,0 +1,108 @@
+"""What is asked of a model, and on which data: the paper's datasets, the world's sets, and directories like them."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from samcli.data.sample import Sample, data_root, find_dataset, read_annotations
+from samcli.data.sources import SOURCES
+from samcli.errors import UserError
+from samcli.recipe import EvalRecipe
+from samcli.synth.world.things import Thing
+
+LINKING = "linking"
+WORLD_SETS = {
+    "group-captioning": "world-groups",
+    "storytelling": "world-stories",
+    "change-captioning": "world-changes",
+    LINKING: "world-mmlink",
+}
+_TASKS = {source.directory: source.task for source in SOURCES} | {name: task for task, name in WORLD_SETS.items()}
+
+
+def known_datasets(task: str) -> list[str]:
+    """The datasets of a task that are known by name, as they are written in results: the paper's, then the world's."""
+    return [name for name, of in _TASKS.items() if of == task]
+
+
+def is_published(name: str) -> bool:
+    """Whether a dataset, named as in results, is one of the paper's."""
+    return name in _TASKS and name not in WORLD_SETS.values()
+
+
+def datasets_of(task: str, names: Sequence[str]) -> list[str]:
+    """The datasets asked for, each once, as results name them; the task's world set when none is.
+
+    A name that isn't known stays: it is a directory in the released format. Raises UserError for a dataset of another
+    task, and for world sets that don't exist.
+    """
+    found = [_canonical(name.strip()) for name in names if name.strip()] or [WORLD_SETS[task]]
+    for name in found:
+        if (of := _TASKS.get(name, task)) != task:
+            raise UserError(f"{name} belongs to {of}, not to {task} ({', '.join(known_datasets(task))}): --task {of}")
+    return list(dict.fromkeys(found))
+
+
+def task_of(name: str) -> str | None:
+    """The task of a dataset that is known by name, whatever its case."""
+    return _TASKS.get(_canonical(name))
+
+
+def load_samples(task: str, name: str, recipe: EvalRecipe) -> list[Sample]:
+    """All samples of a dataset; a world set is made on first use (500 test samples).
+
+    Raises UserError when it isn't there (where it was looked for and where it is to be had), when it is faulty, and for
+    `linking` when its records don't say what is shared.
+    """
+    image_root = Path(recipe.image_root).expanduser() if recipe.image_root else None
+    samples = read_annotations(directory_of(name, recipe.data_root), image_root)
+    if task == LINKING:
+        check_linking(name, samples)
+    return samples
+
+
+def directory_of(name: str, root: str | None) -> Path:
+    """Where a dataset lies; raises UserError when it isn't there."""
+    if name in WORLD_SETS.values():
+        from samcli.synth.world.sets import world_set  # draws pictures: only for who needs them
+
+        return world_set(name)
+    return find_dataset(name, data_root(root))
+
+
+def check_linking(name: str, samples: Sequence[Sample]) -> None:
+    """Raise UserError unless every sample says which thing is shared and what its pictures show."""
+    for sample in samples:
+        try:
+            shared_thing(sample)
+            first_things(sample)
+        except (KeyError, TypeError, IndexError):
+            raise UserError(
+                f"{name}: sample {sample.id!r} doesn't say which thing its pictures share (provenance: shared, things); "
+                f"linking can be scored on {WORLD_SETS[LINKING]} and sets like it"
+            ) from None
+
+
+def shared_thing(sample: Sample) -> Thing:
+    """The thing that a linking sample's pictures share; raises KeyError or TypeError where it isn't recorded."""
+    return Thing.from_json(sample.provenance["shared"])
+
+
+def first_things(sample: Sample) -> list[Thing]:
+    """All things of a linking sample's first picture, the shared one among them."""
+    return [Thing.from_json(record) for record in sample.provenance["things"][0]]
+
+
+def _canonical(name: str) -> str:
+    plain = {_plain(known): known for known in _TASKS}
+    if _plain(name) in plain:
+        return plain[_plain(name)]
+    if name.casefold().startswith("world-"):
+        near = difflib.get_close_matches(name.casefold(), WORLD_SETS.values(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(WORLD_SETS.values())}"
+        raise UserError(f"{name}: no such set of the embedded world{hint}")
+    return name
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "").replace("_", "")

@@ -1,0 +1,138 @@
+"""What training changes, on disk: `adapter.safetensors`, `adapter.json` and a model card."""
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from samcli import __version__
+from samcli.errors import UserError
+from samcli.files import read_json, save_tensors, sha256, sync_directory, write_json, write_text
+from samcli.model.hub import fetch, is_hub_id
+from samcli.model.sam import SemanticAlignmentModel
+from samcli.recipe import GuidanceRecipe
+
+FORMAT = 1
+TENSORS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Trained parameters and where they come from."""
+
+    name: str
+    base: str
+    revision: str | None
+    base_hash: str
+    guidance: GuidanceRecipe
+    tensors: dict[str, Tensor]
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def check_base(self, base: str, base_hash: str) -> None:
+        """Raise UserError when the adapter was trained on other weights than these."""
+        if self.base_hash and base_hash and self.base_hash != base_hash:
+            raise UserError(
+                f"adapter {self.name} was trained on {self.base} (weights {self.base_hash[:12]}), "
+                f"not on {base} (weights {base_hash[:12]}); give --model the right base"
+            )
+
+    def load_into(self, model: SemanticAlignmentModel) -> None:
+        """Copy the tensors into the model; raises UserError unless names and shapes are exactly the model's."""
+        own = dict(model.trained_parameters())
+        faults = [f"{name} is missing" for name in own.keys() - self.tensors.keys()]
+        faults += [f"{name} is unknown" for name in self.tensors.keys() - own.keys()]
+        faults += [
+            f"{name} is {tuple(self.tensors[name].shape)}, expected {tuple(own[name].shape)}"
+            for name in own.keys() & self.tensors.keys()
+            if self.tensors[name].shape != own[name].shape
+        ]
+        if faults:
+            raise UserError(f"adapter {self.name} does not fit the model: {'; '.join(sorted(faults))}")
+        with torch.no_grad():
+            for name, parameter in own.items():
+                parameter.copy_(self.tensors[name])
+
+
+def save_adapter(directory: Path, model: SemanticAlignmentModel, record: dict[str, Any]) -> None:
+    """Write the trained parameters and `record` (base, recipe, data, scores ...); what fails changes nothing.
+
+    All files are written beside `directory` first and renamed when they are whole. Raises UserError for a full disk.
+    """
+    directory = directory.resolve()
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.trained_parameters()}
+    trained = sum(value.numel() for value in tensors.values())
+    staging = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
+    try:
+        save_tensors(staging / TENSORS, lambda path: save_file(tensors, path))
+        digest = {"sha256": sha256(staging / TENSORS)}
+        record = {"format": FORMAT, "samcli": __version__, "trained_parameters": trained, **record, **digest}
+        write_json(staging / RECORD, record)
+        write_text(staging / CARD, _card(record))
+        directory.mkdir(exist_ok=True)
+        for name in (TENSORS, RECORD, CARD):
+            os.replace(staging / name, directory / name)
+        sync_directory(directory)
+    except OSError as error:
+        raise UserError(f"can't write {directory}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def find_adapter(name: str) -> Adapter:
+    """Read an adapter from a directory or the hub; raises UserError that says what is missing or wrong."""
+    directory = _directory(name)
+    missing = [entry for entry in (TENSORS, RECORD) if not (directory / entry).is_file()]
+    if missing:
+        raise UserError(f"{name} is not an adapter: it lacks {', '.join(missing)}; `sam train` writes them")
+    record = read_json(directory / RECORD)
+    if not isinstance(record, dict):
+        raise UserError(f"{name} is not an adapter: its {RECORD} holds no object; `sam train` writes it")
+    if record.get("format") != FORMAT:
+        raise UserError(
+            f"{name}: adapter format {record.get('format')}, this version of sam reads format {FORMAT}; "
+            "train it again, or use the version of sam that wrote it"
+        )
+    try:
+        guidance = GuidanceRecipe.model_validate(record["guidance"])
+        base = record["base"]
+        tensors = load_file(directory / TENSORS)
+        intact = record.get("sha256") in (None, sha256(directory / TENSORS))
+        adapter = Adapter(name, base["id"], base["revision"], base["hash"], guidance, tensors, record)
+    except (KeyError, TypeError, ValidationError, SafetensorError) as error:
+        raise UserError(f"{name}: damaged adapter ({type(error).__name__}: {str(error).splitlines()[0]})") from error
+    if not intact:
+        raise UserError(f"{name}: damaged adapter: {TENSORS} is not the file that {RECORD} was written with")
+    return adapter
+
+
+def _directory(name: str) -> Path:
+    """Where an adapter's files are; a hub adapter is downloaded when there is a network."""
+    directory = Path(name).expanduser()
+    if directory.is_dir():
+        return directory
+    if not is_hub_id(name):
+        raise UserError(f"no adapter {name}: neither a directory that `sam train` wrote nor a hub id OWNER/NAME")
+    return fetch(name, "adapter", (TENSORS, RECORD, CARD))
+
+
+def _card(record: dict[str, Any]) -> str:
+    base = record["base"]
+    lines = [
+        "# A SAM adapter",
+        "",
+        f"Trained parameters: {record['trained_parameters']:,}, on `{base['id']}` (revision {base['revision']}).",
+        "",
+        'Use it: `sam caption A.png B.png --prompt "..." --adapter DIRECTORY`',
+        "",
+        f"Data: {record.get('data', 'not recorded')}",
+        "",
+        "Settings and scores are in `adapter.json`.",
+    ]
+    return "\n".join(lines) + "\n"

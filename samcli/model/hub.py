@@ -1,0 +1,34 @@
+"""Files of the Hugging Face hub: from its local cache, or downloaded when there is a network; never a long wait."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from samcli.errors import UserError
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name could be OWNER/NAME on the hub."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
+def fetch(name: str, kind: str, patterns: Sequence[str], revision: str | None = None) -> Path:
+    """The local snapshot of a hub repository with the files that match `patterns`; its name is the commit.
+
+    Asked once for everything, so that a machine without network hears so at once: transformers asks for each file, and
+    for each tries for half a minute. Raises UserError when neither the hub nor the cache has it; `kind` is the option
+    that named it.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
+    except LocalEntryNotFoundError as error:
+        raise UserError(
+            f"no {kind} {name}: no directory here, not in the hub's local cache, and the hub can't be reached. "
+            f"Where there is a network, `hf download {name} --local-dir DIR` fetches it; then give --{kind} DIR"
+        ) from error
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        at = f" at revision {revision}" if revision else ""
+        reason = " ".join(str(error).split())
+        raise UserError(f"no {kind} {name}{at}: no directory here, and the hub refuses it: {reason}") from error

@@ -1,0 +1,208 @@
+"""From a name to a model: the embedded `tiny`, a local directory or a hub id, with or without an adapter."""
+
+import hashlib
+import sys
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from torch import nn
+from transformers import AutoConfig, InstructBlipForConditionalGeneration
+from transformers.utils import logging as transformers_logging
+
+from samcli.console import stderr
+from samcli.errors import UserError
+from samcli.model.adapter import Adapter, find_adapter
+from samcli.model.captioner import Captioner
+from samcli.model.hub import fetch, is_hub_id
+from samcli.model.processor import QFORMER_FOLDER, Processor
+from samcli.model.sam import SemanticAlignmentModel
+from samcli.recipe import GuidanceRecipe, ModelRecipe
+
+TINY = "tiny"
+HUB_EXAMPLE = "Salesforce/instructblip-vicuna-7b"
+_DESCRIPTION = ("*.json", "*.model", "*.txt")  # configuration and tokenizers
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Base:
+    """A frozen InstructBLIP, its processor, and what identifies it."""
+
+    model: InstructBlipForConditionalGeneration
+    processor: Processor
+    name: str
+    revision: str | None
+    weights_hash: str
+
+
+def tiny_directory() -> Path:
+    """Where the embedded model lies."""
+    return Path(str(resources.files("samcli"))) / "assets" / "tiny"
+
+
+def load_model(
+    model: str | None = None,
+    adapter: str | None = None,
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    revision: str | None = None,
+) -> Captioner:
+    """Load a model that captions groups of images.
+
+    Args:
+        model: `tiny`, a directory or hub id of any InstructBLIP; by default the base of `adapter`, else `tiny`.
+        adapter: a directory or hub id that `sam train` wrote; `tiny` comes with its own, `"none"` leaves it out.
+        device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:N` or `mps`.
+        dtype: `float32`, `bfloat16` or `float16` for the frozen parts.
+        revision: commit or tag of `model` on the hub.
+
+    Raises:
+        UserError: the model or adapter isn't there, isn't one, or they don't belong together.
+    """
+    if model in (None, TINY) and adapter is None:
+        model, adapter = TINY, TINY
+    found = None if adapter in (None, "none") else _find_adapter(str(adapter))
+    name = model or (found.base if found is not None else TINY)
+    own = found is not None and name == found.base
+    settings = {
+        "base": name,
+        "dtype": dtype,
+        "device": device,
+        "revision": revision or (found.revision if found is not None and own else None),
+    }
+    place = resolve_device(device)
+    base = load_base(_validated(settings))
+    if found is not None:
+        found.check_base(base.name, base.weights_hash)
+    sam = _with_guidance(base, found)
+    sam.eval().to(place)
+    return Captioner(sam, base.processor, base.name, found.name if found is not None else None)
+
+
+def _find_adapter(name: str) -> Adapter:
+    if name == TINY:
+        return replace(find_adapter(str(tiny_directory() / "adapter")), name=TINY)
+    return find_adapter(name)
+
+
+def _validated(settings: dict[str, Any]) -> ModelRecipe:
+    try:
+        return ModelRecipe.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{first['loc'][0]} {first['input']}: {first['msg']}") from error
+
+
+def _with_guidance(base: Base, adapter: Adapter | None) -> SemanticAlignmentModel:
+    """The base with the adapter's guidance and weights; raises UserError when they don't fit."""
+    if adapter is None:
+        return SemanticAlignmentModel(base.model, GuidanceRecipe(enabled=False, from_layer=1, to_layer=1))
+    try:
+        sam = SemanticAlignmentModel(base.model, adapter.guidance)
+    except ValueError as error:
+        raise UserError(f"adapter {adapter.name} does not fit {base.name}: {error}") from error
+    adapter.load_into(sam)
+    return sam
+
+
+def load_base(settings: ModelRecipe) -> Base:
+    """Load InstructBLIP and its processor, from safetensors only; raises UserError when it isn't there or damaged."""
+    name = settings.base
+    directory = find_base(name, settings.revision)
+    try:
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+        _check_config(name, config)
+        if is_hub_id(name) and not Path(name).is_dir():
+            fetch(name, "model", (*_DESCRIPTION, "*.safetensors"), settings.revision)
+        model = _load_weights(directory, settings)
+        processor = Processor.load(str(directory), config.vision_config.image_size)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"can't load {name}: {_first_line(error)}") from error
+    commit = directory.name if directory.parent.name == "snapshots" else settings.revision
+    return Base(model, processor, name, commit, weights_hash(directory))
+
+
+def _load_weights(directory: Path, settings: ModelRecipe) -> InstructBlipForConditionalGeneration:
+    """The model, complete; what its files lack transformers would fill with chance, and only warn."""
+    tiny = settings.base == TINY
+    if tiny or stderr.quiet or not sys.stderr.isatty():
+        transformers_logging.disable_progress_bar()
+    more = {"attn_implementation": "eager"} if tiny else {}  # the faster one on CPUs at its sizes
+    loaded: Any = InstructBlipForConditionalGeneration.from_pretrained(
+        directory, dtype=getattr(torch, settings.dtype), use_safetensors=True, output_loading_info=True, **more
+    )
+    model, report = loaded
+    if absent := sorted(report["missing_keys"]):
+        raise ValueError(
+            f"its files lack {len(absent)} of the model's tensors, such as {absent[0]}; copy or download them again"
+        )
+    complete: InstructBlipForConditionalGeneration = model.eval()
+    return complete
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _check_config(name: str, config: Any) -> None:
+    if config.model_type != "instructblip":
+        raise UserError(f"{name} is a {config.model_type} model; needed is an InstructBLIP ({HUB_EXAMPLE})")
+    if not config.use_decoder_only_language_model:
+        raise UserError(f"{name} has an encoder-decoder language model; use one with LLaMA ({HUB_EXAMPLE})")
+
+
+def find_base(name: str, revision: str | None = None) -> Path:
+    """The directory of an InstructBLIP's configuration and tokenizers, from the hub if need be.
+
+    Raises UserError for what is neither `tiny`, nor such a directory, nor a hub id that can be had.
+    """
+    path = tiny_directory() if name == TINY else Path(name).expanduser()
+    if path.suffix in (".pth", ".pt", ".bin", ".safetensors") and path.is_file():
+        raise UserError(
+            f"{name} is a bare checkpoint without its configuration; give a directory or hub id in the hub's format "
+            f"({HUB_EXAMPLE})"
+        )
+    if not path.is_dir():
+        if not is_hub_id(name):
+            raise UserError(f"no model {name}: neither `{TINY}`, nor a directory, nor a hub id such as {HUB_EXAMPLE}")
+        path = fetch(name, "model", _DESCRIPTION, revision)
+    missing = [entry for entry in ("config.json", QFORMER_FOLDER) if not (path / entry).exists()]
+    if missing:
+        raise UserError(f"{name} is not an InstructBLIP in the hub's format: it lacks {', '.join(missing)}")
+    return path
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name; `auto` is a GPU where there is one. Raises UserError for one that isn't there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"no device {name} on this machine ({str(error).splitlines()[0]}); try --device cpu") from error
+    return device
+
+
+def weights_hash(directory: Path) -> str:
+    """A hash that tells weights apart at any size: of each safetensors file its name, size, first and last MiB."""
+    digest = hashlib.sha256()
+    for path in sorted(directory.glob("*.safetensors")):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size};".encode())
+        with open(path, "rb") as file:
+            digest.update(file.read(_BLOCK))
+            file.seek(max(0, size - _BLOCK))
+            digest.update(file.read(_BLOCK))
+    return digest.hexdigest()
+
+
+def count_parameters(module: nn.Module) -> int:
+    """How many numbers a module holds, shared ones once."""
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,0 +1,23 @@
+"""A lock on a directory's work, so that two processes never write the same part of it."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from samcli.errors import UserError
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold the lock file `path` while the block runs; it is released even when the process is killed.
+
+    When another process holds it: wait for it, or raise UserError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise UserError(f"{path.parent}: another process is at work there; wait for it, or stop it") from None
+        yield

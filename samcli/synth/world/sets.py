@@ -1,0 +1,36 @@
+"""The embedded world's sets as directories in the released format, made on first use and kept in a cache."""
+
+import os
+from pathlib import Path
+
+from samcli.console import say
+from samcli.recipe import SynthRecipe
+from samcli.synth.lock import locked
+from samcli.synth.run import synthesise
+from samcli.synth.writer import is_complete
+
+SETS = ("world-mmlink", "world-groups", "world-stories", "world-changes")
+VERSION = 1  # of the world: raised when any picture or sentence changes, so that no old set is taken for a new one
+
+
+def cache_root() -> Path:
+    """Where what can be made again is kept: $SAM_CACHE, else ~/.cache/samcli."""
+    return Path(os.environ.get("SAM_CACHE") or "~/.cache/samcli").expanduser()
+
+
+def world_set(
+    name: str, split: str = "test", count: int = 500, seed: int = 0, size: int = 192, workers: int = 0
+) -> Path:
+    """The directory of a world set in the released format, complete; processes that ask at once make it once.
+
+    `size` is pixels a side, `workers` the number of processes (0: one for each core). Raises UserError when it can't
+    be written, Interrupted after a signal; the next call goes on where this one stopped.
+    """
+    fields = {"dataset": name, "split": split, "samples": count, "seed": seed, "size": size, "workers": workers}
+    recipe = SynthRecipe.model_validate(fields)
+    out = cache_root() / "world" / f"{name}-{split}-{count}-seed{seed}-{size}px-v{VERSION}"
+    with locked(out.with_name(f"{out.name}.lock"), wait=True):
+        if not is_complete(out):
+            say(f"making {name} ({split}, {count} samples) in {out}")
+            synthesise(recipe, out)
+    return out

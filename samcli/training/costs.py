@@ -1,0 +1,201 @@
+"""What a training step costs, from the sizes of a model that need not hold any weights.
+
+FLOPs count a multiplication and an addition as two and leave out everything but matrix products. A frozen part through
+which gradients pass costs its products with weights once more in the backward pass, those of attention twice.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from samcli.model.guidance import Guidance
+from samcli.model.sam import SemanticAlignmentModel
+
+_TRAINED_BYTES = {"weights": 4, "gradients": 4, "optimizer": 8}
+"""Bytes for each trained number: it, its gradient and AdamW's two moments, all in float32."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one optimiser step reads; token counts are of one sample, without padding."""
+
+    samples: int
+    images: int  # of one sample
+    instruction_tokens: int
+    answer_tokens: int
+
+    @property
+    def all_images(self) -> int:
+        """Images of the step."""
+        return self.samples * self.images
+
+
+@dataclass(frozen=True)
+class Products:
+    """Forward FLOPs of matrix products with weights, and of those within attention."""
+
+    weights: float
+    attention: float = 0.0
+
+    @property
+    def forward(self) -> float:
+        """FLOPs of a forward pass."""
+        return self.weights + self.attention
+
+    @property
+    def backward(self) -> float:
+        """FLOPs of passing gradients through, while the weights stay as they are."""
+        return self.weights + 2 * self.attention
+
+
+def step_flops(model: SemanticAlignmentModel, load: Load, cached_features: bool = False) -> dict[str, float]:
+    """FLOPs of one step, forward and backward, by part; `cached_features` leaves out the vision tower."""
+    language, head = _language(model, load)
+    parts = {
+        "vision_tower": 0.0 if cached_features else _vision(model, load),
+        "qformer": _part_a(model, load),
+        "wformer": _part_b(model, load),
+        "guide_layers": _guide_layers(model, load),
+        "language_projection": _projection(model, load),
+        "language_model_forward": language.forward + head.forward,
+        "language_model_backward": language.backward + head.backward,
+    }
+    return {name: flops for name, flops in parts.items() if flops}
+
+
+def step_memory(
+    model: SemanticAlignmentModel, load: Load, dtype: torch.dtype, precision: str = "fp32"
+) -> dict[str, int]:
+    """Bytes on one device that computes the whole load at once: an estimate, without buffers and fragmentation."""
+    trained = sum(parameter.numel() for _, parameter in model.trained_parameters())
+    frozen = sum(parameter.numel() for parameter in model.parameters()) - trained
+    computed = 2 if precision == "bf16" else dtype.itemsize
+    memory = {name: size * trained for name, size in _TRAINED_BYTES.items()}
+    memory["frozen_weights"] = dtype.itemsize * frozen
+    memory["activations"] = _language_activations(model, load, computed) + _guidance_activations(model, load, computed)
+    if computed < dtype.itemsize:  # autocast's rounded copies of frozen weights live until the backward pass
+        memory["rounded_weights"] = computed * _linear_numbers([model.base.language_model])
+    return memory
+
+
+def _linear_numbers(modules: Iterable[nn.Module]) -> int:
+    """Numbers in the weights of all linear layers."""
+    return sum(part.weight.numel() for module in modules for part in module.modules() if isinstance(part, nn.Linear))
+
+
+def _positions(model: SemanticAlignmentModel) -> int:
+    """Patches of an image, and CLS."""
+    vision = model.base.vision_model.config
+    return int((vision.image_size // vision.patch_size) ** 2 + 1)
+
+
+def _vision(model: SemanticAlignmentModel, load: Load) -> float:
+    vision, positions = model.base.vision_model.config, _positions(model)
+    patches = 2 * model.base.vision_model.embeddings.patch_embedding.weight.numel() * (positions - 1)
+    weights = 2 * _linear_numbers([model.base.vision_model]) * positions
+    attention = 4 * positions**2 * vision.hidden_size * vision.num_hidden_layers
+    return float(load.all_images * (patches + weights + attention))
+
+
+def _layer(model: SemanticAlignmentModel, number: int, load: Load) -> Products:
+    """One Q-Former layer, 1-based, over the tokens of one image; text tokens have a feed-forward part of their own."""
+    layer, queries, text = model.base.qformer.encoder.layer[number - 1], model.queries, load.instruction_tokens
+    width, tokens, positions = model.base.qformer.config.hidden_size, queries + text, _positions(model)
+    weights = 2 * tokens * _linear_numbers([layer.attention])
+    weights += 2 * queries * _linear_numbers([layer.intermediate_query, layer.output_query])
+    weights += 2 * text * _linear_numbers([layer.intermediate, layer.output])
+    attention = 4 * tokens**2 * width
+    if layer.has_cross_attention:
+        read = _linear_numbers([layer.crossattention.attention.key, layer.crossattention.attention.value])
+        weights += 2 * positions * read + 2 * queries * (_linear_numbers([layer.crossattention]) - read)
+        attention += 4 * queries * positions * width
+    return Products(float(weights), float(attention))
+
+
+def _depth(model: SemanticAlignmentModel) -> int:
+    return len(model.base.qformer.encoder.layer)
+
+
+def _part_a(model: SemanticAlignmentModel, load: Load) -> float:
+    """The Q-Former on every image; gradients reach it from the layer on at which guidance comes back."""
+    layers = {number: _layer(model, number, load) for number in range(1, _depth(model) + 1)}
+    flops = sum(layer.forward for layer in layers.values())
+    if model.guidance is not None:
+        back = model.guidance.settings.to_layer
+        flops += sum(layer.backward for number, layer in layers.items() if number >= back)
+    return load.all_images * flops
+
+
+def _w_layers(guidance: Guidance, load: Load) -> Iterable[tuple[int, int, bool]]:
+    """The W-Former's layers up to k: number, rows (an image, or a sample where its images share), gradients or not."""
+    settings = guidance.settings
+    shared = load.samples if settings.context == "all" else load.all_images
+    for number in range(1, settings.to_layer + 1):
+        below = number < settings.from_layer
+        yield number, shared if below else load.all_images, not below or settings.weights != "mean"
+
+
+def _part_b(model: SemanticAlignmentModel, load: Load) -> float:
+    """The W-Former on the merged context; below layer l gradients pass for the adaptive layer's sake alone."""
+    if model.guidance is None:
+        return 0.0
+    flops = 0.0
+    for number, rows, gradients in _w_layers(model.guidance, load):
+        layer = _layer(model, number, load)
+        flops += rows * (layer.forward + (layer.backward if gradients else 0.0))
+    return flops
+
+
+def _guide_layers(model: SemanticAlignmentModel, load: Load) -> float:
+    """Both guide layers and the adaptive one; what enters the first guide layer is frozen and needs no gradient."""
+    if model.guidance is None:
+        return 0.0
+    rows = load.all_images * (model.queries + load.instruction_tokens)
+    into, out = (2 * rows * layer.weight.numel() for layer in (model.guidance.guide_in, model.guidance.guide_out))
+    scores = 0
+    if model.guidance.settings.weights != "mean":
+        scores = 2 * load.all_images * _positions(model) * model.guidance.adjustment.score.weight.numel()
+    return float(2 * into + 3 * out + 2 * scores)
+
+
+def _projection(model: SemanticAlignmentModel, load: Load) -> float:
+    forward = 2 * load.all_images * model.queries * model.base.language_projection.weight.numel()
+    return float(forward * (2 if model.guidance is None else 3))
+
+
+def _sequence(model: SemanticAlignmentModel, load: Load) -> int:
+    """Tokens of one sample in the language model."""
+    return load.images * model.queries + load.instruction_tokens + load.answer_tokens
+
+
+def _language(model: SemanticAlignmentModel, load: Load) -> tuple[Products, Products]:
+    """The decoder over whole sequences, and its head over the answers."""
+    llm, settings = model.base.language_model, model.base.language_model.config
+    length, samples = _sequence(model, load), load.samples
+    weights = 2 * samples * length * _linear_numbers([llm.get_decoder()])
+    attention = 4 * samples * length**2 * settings.hidden_size * settings.num_hidden_layers
+    head = 2 * samples * load.answer_tokens * settings.hidden_size * settings.vocab_size
+    return Products(float(weights), float(attention)), Products(float(head))
+
+
+def _language_activations(model: SemanticAlignmentModel, load: Load, computed: int) -> int:
+    """What the decoder keeps for its backward pass: attention's four inputs and outputs, both norms, the gated part."""
+    settings = model.base.language_model.config
+    per_token = (4 * settings.hidden_size + 3 * settings.intermediate_size) * computed + 2 * 4 * settings.hidden_size
+    tokens = load.samples * _sequence(model, load)
+    logits = 2 * 4 * load.samples * load.answer_tokens * settings.vocab_size
+    return int(settings.num_hidden_layers * tokens * per_token + logits)
+
+
+def _guidance_activations(model: SemanticAlignmentModel, load: Load, computed: int) -> int:
+    """What the layers of part A and part B that gradients pass through keep."""
+    if model.guidance is None:
+        return 0
+    settings = model.base.qformer.config
+    rows = sum(rows for _, rows, gradients in _w_layers(model.guidance, load) if gradients)
+    rows += load.all_images * (_depth(model) - model.guidance.settings.to_layer + 1)
+    tokens = model.queries + load.instruction_tokens
+    per_token = (4 * settings.hidden_size + settings.intermediate_size) * computed + 2 * 4 * settings.hidden_size
+    return int(rows * tokens * per_token)

@@ -1,0 +1,172 @@
+"""`sam train --dry-run`: what a recipe would do and what it needs, told in seconds without weights, data or a network.
+
+The model is built on the meta device: sizes and names without numbers.
+"""
+
+import io
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import nn
+from transformers import AutoConfig, InstructBlipConfig, InstructBlipForConditionalGeneration
+
+from samcli.errors import UserError
+from samcli.model.guidance_checks import guidance_warnings
+from samcli.model.known_sizes import KNOWN, known_config
+from samcli.model.load import count_parameters, find_base
+from samcli.model.sam import SemanticAlignmentModel
+from samcli.model.small import small_config
+from samcli.recipe import BaseRecipe, ModelRecipe, SamRecipe
+from samcli.training.costs import Load, step_flops, step_memory
+from samcli.training.optim import total_steps
+from samcli.training.plan_data import TrainingData, find_training_data, missing_weights
+from samcli.training.plan_table import plan_table
+from samcli.training.small.base import build_processor
+from samcli.training.small.language import EPOCH
+
+_TOKENS = 64  # of an instruction and of an answer: a sentence or two
+_SETTINGS = {
+    "model": "base dtype",
+    "guidance": "enabled context weights normalize from_layer to_layer single_image",
+    "data": "train augment cache_features",
+    "optim": "optimizer learning_rate min_learning_rate schedule warmup_steps weight_decay decay_biases betas "
+    "batch_size batch_is accumulate epochs precision",
+}
+
+
+def plan(recipe: SamRecipe | BaseRecipe, samples: int | None = None) -> dict[str, Any]:
+    """What training by `recipe` would be: parameters by part, steps, FLOPs, memory, settings, and what is missing.
+
+    `samples` takes the place of the number of training samples, which is else counted, or assumed and said so. FLOPs
+    are of one step of all devices together, memory of one device that computes a pass of a step alone; both are
+    estimates. Raises UserError for a base whose sizes are unknown here, and for layers that it lacks.
+    """
+    if isinstance(recipe, BaseRecipe):
+        return _plan_of_base(recipe)
+    model = meta_model(recipe)
+    data = find_training_data(recipe.data, samples)
+    load = _load(recipe, data)
+    flops = step_flops(model, load, recipe.data.cache_features)
+    memory = _memory(recipe, model, load)
+    return {
+        "kind": recipe.kind,
+        "parameters": _parameters(model),
+        "steps": total_steps(recipe.optim, len(data.image_counts)),
+        "flops_per_step": round(sum(flops.values())),
+        "flops_by_part": {name: round(value) for name, value in flops.items()},
+        "memory_bytes": sum(memory.values()),
+        "memory_by_part": memory,
+        "data": {"expected": data.where, "samples": len(data.image_counts), "images_per_sample": load.images},
+        "settings": _settings(recipe),
+        "assumed": [*data.assumed, _assumed_texts(recipe, load)],
+        "warnings": guidance_warnings(recipe.guidance, data.image_counts),
+        "missing": [*missing_weights(recipe.model), *data.missing],
+    }
+
+
+def plan_text(plan: dict[str, Any]) -> str:
+    """A plan as text for a terminal of 110 columns."""
+    console = Console(file=io.StringIO(), width=110, highlight=False)
+    with console.capture() as captured:
+        console.print(plan_table(plan))
+    return captured.get()
+
+
+def meta_model(recipe: SamRecipe) -> SemanticAlignmentModel:
+    """The recipe's model without numbers, its base's sizes known or read from its `config.json`."""
+    config = _config(recipe.model)
+    with torch.device("meta"):
+        base = InstructBlipForConditionalGeneration(config)
+        try:
+            return SemanticAlignmentModel(base, recipe.guidance)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
+
+def _config(settings: ModelRecipe) -> InstructBlipConfig:
+    known = known_config(settings.base)
+    if known is not None:
+        return known
+    directory = find_base(settings.base, settings.revision)
+    try:
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"can't read {directory / 'config.json'}: {str(error).strip().splitlines()[0]}") from error
+    if not isinstance(config, InstructBlipConfig) or not config.use_decoder_only_language_model:
+        raise UserError(f"{settings.base} is not an InstructBLIP with a LLaMA ({KNOWN[0]} is one)")
+    return config
+
+
+def _parts(model: InstructBlipForConditionalGeneration) -> dict[str, list[nn.Module | nn.Parameter]]:
+    return {
+        "vision_tower": [model.vision_model],
+        "qformer": [model.qformer, model.query_tokens],
+        "language_projection": [model.language_projection],
+        "language_model": [model.language_model],
+    }
+
+
+def _parameters(model: SemanticAlignmentModel) -> dict[str, Any]:
+    parts = _parts(model.base)
+    if model.guidance is not None:
+        parts["guide_layers"] = [model.guidance.guide_in, model.guidance.guide_out]
+        parts["adaptive_layer"] = [model.guidance.adjustment]
+    by_part = {name: _count(members) for name, members in parts.items()}
+    totals = {state: sum(part[state] for part in by_part.values()) for state in ("trained", "frozen")}
+    return {**totals, "by_part": by_part}
+
+
+def _count(members: list[nn.Module | nn.Parameter]) -> dict[str, int]:
+    trained = frozen = 0
+    for member in members:
+        for parameter in member.parameters() if isinstance(member, nn.Module) else [member]:
+            trained += parameter.numel() * parameter.requires_grad
+            frozen += parameter.numel() * (not parameter.requires_grad)
+    return {"trained": trained, "frozen": frozen}
+
+
+def _load(recipe: SamRecipe, data: TrainingData) -> Load:
+    images = round(sum(data.image_counts) / len(data.image_counts))
+    instruction = min(_TOKENS, recipe.text.qformer_tokens, recipe.text.prompt_tokens or _TOKENS)
+    return Load(recipe.optim.batch_size, images, instruction, min(_TOKENS, recipe.text.answer_tokens))
+
+
+def _memory(recipe: SamRecipe, model: SemanticAlignmentModel, load: Load) -> dict[str, int]:
+    one_pass = Load(load.samples // recipe.optim.accumulate, load.images, load.instruction_tokens, load.answer_tokens)
+    return step_memory(model, one_pass, getattr(torch, recipe.model.dtype), recipe.optim.precision)
+
+
+def _assumed_texts(recipe: SamRecipe, load: Load) -> str:
+    return (
+        f"instructions of {load.instruction_tokens} tokens and answers of {load.answer_tokens}; for memory, one device "
+        f"with {load.samples // recipe.optim.accumulate} samples at once"
+    )
+
+
+def _settings(recipe: SamRecipe) -> dict[str, Any]:
+    """The settings that decide what is trained and how, by their dotted keys."""
+    values = recipe.model_dump(mode="json")
+    return {f"{part}.{key}": values[part][key] for part, keys in _SETTINGS.items() for key in keys.split()}
+
+
+def _plan_of_base(recipe: BaseRecipe) -> dict[str, Any]:
+    """Stage 0: three steps, each of which trains a part of its own; FLOPs and memory are small and not estimated."""
+    processor = build_processor(recipe)
+    sizes = (len(processor.tokenizer), len(processor.qformer_tokenizer))
+    with torch.device("meta"):
+        model = InstructBlipForConditionalGeneration(small_config(recipe.sizes, *sizes))
+    by_part = {name: _count(members) for name, members in _parts(model).items()}
+    samples = {"vision": recipe.pictures, "language": EPOCH, "alignment": recipe.pictures}
+    steps = {name: total_steps(getattr(recipe, name), count) for name, count in samples.items()}
+    return {
+        "kind": recipe.kind,
+        "parameters": {"trained": count_parameters(model), "frozen": 0, "by_part": by_part},
+        "steps": sum(steps.values()),
+        "steps_by_part": steps,
+        "flops_per_step": None,
+        "memory_bytes": None,
+        "pictures": recipe.pictures,
+        "warnings": [],
+        "missing": [],
+    }

@@ -1,0 +1,83 @@
+"""A plan as people read it: parts, steps and costs, settings, then what to know and what is missing."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+
+def plan_table(plan: dict[str, Any]) -> RenderableType:
+    """What `plan` returned, rendered for a terminal."""
+    blocks: list[RenderableType] = [_parts(plan["parameters"]), _pairs("Run", _run(plan))]
+    if "settings" in plan:
+        blocks.append(_pairs("Settings", ((key, _shown(value)) for key, value in plan["settings"].items())))
+    listed = ((name.capitalize(), plan.get(name, [])) for name in ("assumed", "warnings", "missing"))
+    return Group(*blocks, *(_listed(title, lines) for title, lines in listed if lines))
+
+
+def _parts(parameters: dict[str, Any]) -> Table:
+    numbers = (Column(name, justify="right") for name in ("trained", "frozen"))
+    table = Table("Part", *numbers, title="Parameters", title_justify="left")
+    for name, count in parameters["by_part"].items():
+        table.add_row(_words(name), f"{count['trained']:,}", f"{count['frozen']:,}")
+    table.add_section()
+    table.add_row("all", f"{parameters['trained']:,}", f"{parameters['frozen']:,}")
+    return table
+
+
+def _run(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "steps", f"{plan['steps']:,}"
+    for name, steps in plan.get("steps_by_part", {}).items():
+        yield f"  {name}", f"{steps:,}"
+    if "pictures" in plan:
+        yield "pictures", f"{plan['pictures']:,}, drawn before training"
+    if "data" in plan:
+        yield "samples", f"{plan['data']['samples']:,}, of about {plan['data']['images_per_sample']} images each"
+        yield "data expected", plan["data"]["expected"]
+    if plan["flops_per_step"]:
+        yield "FLOPs a step", _flops(plan["flops_per_step"])
+        yield from ((f"  {_words(name)}", _flops(value)) for name, value in plan["flops_by_part"].items())
+        yield "FLOPs of the run", _flops(plan["steps"] * plan["flops_per_step"])
+    if plan["memory_bytes"]:
+        yield "memory, estimated", _bytes(plan["memory_bytes"])
+        yield from ((f"  {_words(name)}", _bytes(value)) for name, value in plan["memory_by_part"].items())
+
+
+def _pairs(title: str, rows: Iterable[tuple[str, str]]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(Text(name), Text(value))
+    return table
+
+
+def _listed(title: str, lines: list[str]) -> Text:
+    return Text.assemble((f"{title}\n", "bold"), *(f"- {line}\n" for line in lines))
+
+
+def _words(name: str) -> str:
+    return {"qformer": "Q-Former", "wformer": "W-Former"}.get(name, name.replace("_", " "))
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _flops(value: float) -> str:
+    return _scaled(value, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"))
+
+
+def _bytes(value: float) -> str:
+    return _scaled(value, ("B", "kB", "MB", "GB", "TB"))
+
+
+def _scaled(value: float, units: tuple[str, ...]) -> str:
+    """Three digits and the decimal unit that suits."""
+    for unit in units[:-1]:
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} {units[-1]}"

@@ -1,0 +1,53 @@
+"""`sam train` behind the command line: whose directory it is, whether it may go on, and which training it runs."""
+
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from samcli.console import be_quiet, say
+from samcli.errors import UserError
+from samcli.recipe import BaseRecipe, SamRecipe
+from samcli.run_directory import open_run, record_environment
+from samcli.training.checkpoint import finished
+from samcli.training.sam_run import train_sam
+from samcli.training.small.base import train_base
+
+RESULTS = "results.json"
+
+
+def run_training(recipe: SamRecipe | BaseRecipe, out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Train in `out`: from nothing, or with `resume` from its last checkpoint.
+
+    Raises UserError when `out` holds another run, or this one and neither `resume` nor `overwrite` was asked for.
+    """
+    accelerator = _accelerator(recipe)
+    if accelerator.is_main_process:
+        _open(recipe, out, accelerator, resume=resume, overwrite=overwrite)
+    else:
+        be_quiet()
+    accelerator.wait_for_everyone()
+    if (out / RESULTS).exists():
+        say(f"{out} is finished; --overwrite trains anew")
+    elif isinstance(recipe, BaseRecipe):
+        train_base(recipe, out, accelerator)
+    else:
+        train_sam(recipe, out, accelerator=accelerator)
+
+
+def _open(
+    recipe: SamRecipe | BaseRecipe, out: Path, accelerator: Accelerator, *, resume: bool, overwrite: bool
+) -> None:
+    there = open_run(out, recipe, overwrite=overwrite)
+    started = any(finished(folder) for folder in (out / "checkpoints", *out.glob("*/checkpoints")))
+    if there and started and not resume and not (out / RESULTS).exists():
+        raise UserError(
+            f"{out} holds an unfinished run of this recipe: --resume goes on with it, --overwrite starts anew"
+        )
+    more: dict[str, Any] = {"seed": recipe.seed, "device": str(accelerator.device)}
+    record_environment(out, processes=accelerator.num_processes, **more)
+
+
+def _accelerator(recipe: SamRecipe | BaseRecipe) -> Accelerator:
+    """Accelerate's view of devices and processes; the small model's stage 0 is made for CPUs."""
+    return Accelerator(cpu=isinstance(recipe, BaseRecipe) or recipe.model.device == "cpu")

@@ -1,0 +1,149 @@
+"""Stage 1, the paper's training: guidance and projection learn from pairs of pictures, everything else is frozen."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from PIL import Image
+
+from samcli.console import say, warn
+from samcli.data.batch import Batch
+from samcli.data.features import FeatureCache
+from samcli.data.image import open_image
+from samcli.data.sample import ANNOTATIONS, Sample, data_root, find_dataset, read_annotations
+from samcli.errors import UserError
+from samcli.files import sha256, write_json
+from samcli.model.adapter import save_adapter
+from samcli.model.guidance_checks import guidance_warnings
+from samcli.model.load import Base, load_base
+from samcli.model.processor import Processor
+from samcli.model.sam import SemanticAlignmentModel
+from samcli.recipe import DataRecipe, SamRecipe
+from samcli.synth.world.sets import world_set
+from samcli.training.loop import Job, Plan, fit
+from samcli.training.order import epoch_order
+
+WORLD_SAMPLES = 20_000
+
+
+@dataclass
+class Shared:
+    """What several runs on one base have in common, computed once: the base and its vision features."""
+
+    base: Base
+    features: FeatureCache
+
+
+def train_sam(
+    recipe: SamRecipe, out: Path, *, shared: Shared | None = None, accelerator: Accelerator | None = None
+) -> Any:
+    """Train, or go on training, and write `out/adapter` and `out/results.json`; return the last log record.
+
+    Raises UserError for missing data or weights, Interrupted after a signal with everything saved.
+    """
+    accelerator = accelerator or Accelerator(cpu=recipe.model.device == "cpu")
+    samples, directory = training_samples(recipe.data)
+    base = shared.base if shared else load_base(recipe.model)
+    features = shared.features if shared else FeatureCache(base.processor)
+    for warning in guidance_warnings(recipe.guidance, [len(sample.images) for sample in samples]):
+        warn(warning)
+    torch.manual_seed(recipe.seed)
+    model = SemanticAlignmentModel(base.model, recipe.guidance).to(accelerator.device)
+    projection = {name: value.clone() for name, value in base.model.language_projection.state_dict().items()}
+    try:
+        if recipe.data.cache_features:
+            features.prepare(model, [path for sample in samples for path in sample.images])
+        job = sam_job(recipe, model, base.processor, samples, features if recipe.data.cache_features else None)
+        last = fit(job, Plan(recipe.optim, recipe.checkpoint, recipe.log_every), out, accelerator)
+        if accelerator.is_main_process:
+            record = _record(recipe, base, directory, len(samples), last)
+            save_adapter(out / "adapter", model, record)
+            write_json(out / "results.json", last)
+            say(f"adapter written to {out / 'adapter'}")
+    finally:
+        base.model.language_projection.load_state_dict(projection)  # the base is left as it was lent
+    return last
+
+
+def training_samples(settings: DataRecipe) -> tuple[list[Sample], Path]:
+    """The training samples and their directory; a world set is made on first use.
+
+    Raises UserError when they aren't there, can't be read, or are fewer than asked for.
+    """
+    if settings.train.startswith("world-"):
+        count = settings.samples or WORLD_SAMPLES
+        directory = world_set(settings.train, "train", count, settings.seed, workers=settings.workers)
+    elif (Path(settings.train) / ANNOTATIONS).exists():
+        directory = Path(settings.train)
+    else:
+        directory = find_dataset(settings.train, data_root(settings.root))
+    samples = read_annotations(directory)
+    if settings.samples is not None and len(samples) < settings.samples:
+        raise UserError(f"{directory} has {len(samples)} samples; data.samples asks for {settings.samples}")
+    return samples[: settings.samples], directory
+
+
+def sam_job(
+    recipe: SamRecipe,
+    model: SemanticAlignmentModel,
+    processor: Processor,
+    samples: Sequence[Sample],
+    features: FeatureCache | None,
+) -> Job[Batch, SemanticAlignmentModel]:
+    """What `fit` needs: samples in a seeded order, as batches of pixels or of cached features."""
+    size, seed = recipe.optim.batch_size, recipe.seed
+
+    def chosen(step: int) -> list[Sample]:
+        return [samples[index] for index in epoch_order(len(samples), size, step, seed)]
+
+    def batch(step: int, part: int, parts: int) -> Batch:
+        mine = chosen(step)[part::parts]
+        instructions = [sample.instruction for sample in mine]
+        answers = [sample.references[0] for sample in mine]
+        texts = processor.texts(instructions, answers, recipe.text)
+        counts = torch.tensor([len(sample.images) for sample in mine])
+        paths = [path for sample in mine for path in sample.images]
+        if features is not None:
+            made = Batch(counts, image_embeds=features.get(paths), **texts)
+        else:
+            rng = random.Random(f"augment/{seed}/{step}/{part}")
+            pictures = [open_image(path) for path in paths]
+            if recipe.data.augment == "released":
+                pictures = [augment(picture, rng) for picture in pictures]
+            made = Batch(counts, pixel_values=processor.pixels(pictures), **texts)
+        return made.to(model.base.device)
+
+    def describe(step: int) -> str:
+        return f"samples {[sample.id for sample in chosen(step)]}"
+
+    return Job("sam", model, batch, describe, len(samples))
+
+
+def augment(picture: Image.Image, rng: random.Random) -> Image.Image:
+    """The released training transform: a crop of half to all of the area, shape 3:4 to 4:3, and a flip."""
+    width, height = picture.size
+    for _ in range(10):
+        area = width * height * rng.uniform(0.5, 1.0)
+        shape = (3 / 4) ** rng.uniform(-1, 1)
+        wide, high = round((area * shape) ** 0.5), round((area / shape) ** 0.5)
+        if 0 < wide <= width and 0 < high <= height:
+            left, top = rng.randint(0, width - wide), rng.randint(0, height - high)
+            picture = picture.crop((left, top, left + wide, top + high))
+            break
+    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else picture
+
+
+def _record(recipe: SamRecipe, base: Base, directory: Path, samples: int, last: dict[str, Any]) -> dict[str, Any]:
+    """What `adapter.json` says of the run."""
+    data = {"name": recipe.data.train, "samples": samples, "annotations_sha256": sha256(directory / ANNOTATIONS)}
+    return {
+        "base": {"id": base.name, "revision": base.revision, "hash": base.weights_hash},
+        "guidance": recipe.guidance.model_dump(),
+        "recipe": recipe.model_dump(mode="json"),
+        "data": data,
+        "scores": {"training_loss": last.get("loss")},
+    }
