@@ -93,7 +93,7 @@ def synth(
         bool, typer.Option("--preview", help="Write one page with pictures, questions, answers.")
     ] = False,
     report: Annotated[bool, typer.Option("--report", help="Count kinds, colours, scenes and rejections.")] = False,
-    show: Annotated[str | None, typer.Option(metavar="ID", help="Print one sample of --out.")] = None,
+    show: Annotated[int | None, typer.Option(metavar="ID", help="Print one sample of --out.")] = None,
     settings: Settings = None,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
@@ -122,7 +122,7 @@ def synth(
         overwrite=overwrite,
         preview=preview,
         report=report,
-        show=show,
+        show_id=show,
         dry_run=dry_run,
     )
     _print(text)

@@ -18,9 +18,9 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     After any failure (an exception, a full disk, a kill) `path` is what it was before. Raises UserError when the
     disk is full or the directory can't be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
             file.flush()
@@ -59,9 +59,9 @@ def save_tensors(path: Path, save: Callable[[str], None]) -> None:
     """Let `save` write a file of tensors under a temporary name, flush it and rename it to `path`."""
     from safetensors import SafetensorError
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save(str(temporary))
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())

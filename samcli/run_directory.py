@@ -35,7 +35,7 @@ def open_run(out: Path, recipe: BaseModel, *, overwrite: bool) -> bool:
                 f"It differs in: {'; '.join(differences)}"
             )
         return True
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise UserError(f"{out} is not empty and holds no run of sam; give a new or empty directory")
     write_text(there, dump_recipe(recipe))
     return False

@@ -18,6 +18,7 @@ from samcli.errors import Interrupted, UserError
 from samcli.evaluation.predictions import Prediction, read_predictions
 from samcli.files import JsonLines
 from samcli.model.captioner import Captioner
+from samcli.model.processor import Processor
 from samcli.recipe import DecodingRecipe, TextRecipe
 from samcli.training.signals import StopRequest, listening
 
@@ -140,7 +141,7 @@ class _Answers:
         place = (self.dataset, start, len(samples))
         if place in self.seen:
             return self.seen[place]
-        found = [_readable(sample) for sample in samples]
+        found = [_readable(sample, self.captioner.processor) for sample in samples]
         groups = [pictures for pictures, _ in found if pictures]
         seen = Seen(tuple(fault for _, fault in found), tuple(map(len, groups)), self._features(groups))
         if self.keep:
@@ -161,11 +162,11 @@ class _Answers:
         return self.captioner.processor.decode(self.captioner.model.generate(batch, self.decoding))
 
 
-def _readable(sample: Sample) -> tuple[list[Image.Image], str | None]:
-    """The sample's pictures, or none and why it can't be answered."""
+def _readable(sample: Sample, processor: Processor) -> tuple[list[Image.Image], str | None]:
+    """The sample's pictures, in the model's size, or none and why it can't be answered."""
     if not sample.instruction.strip():
         return [], "the instruction is empty"
     try:
-        return [open_image(path) for path in sample.images], None
+        return [processor.square(open_image(path)) for path in sample.images], None
     except UserError as error:
         return [], str(error)

@@ -53,9 +53,11 @@ def evaluate(
     """
     names = datasets_of(recipe.task, recipe.datasets)
     if predictions is not None:
+        if predictions.resolve().is_relative_to(out.resolve()):
+            raise UserError(f"{predictions} lies in {out}, where this run would write; give another --out")
         answers = _answers_given(recipe, names, predictions)
         _open(out, recipe, {"predictions": _hashes(predictions)}, overwrite)
-        model = predictions.resolve().stem
+        model = predictions.resolve().name.removesuffix(".jsonl").removesuffix(".json")
     else:
         answers, model = _answers_made(recipe, names, out, captioner, overwrite)
     for answered in answers.values():
@@ -66,9 +68,9 @@ def evaluate(
 
 
 def export_requests(recipe: EvalRecipe, path: Path) -> int:
-    """Write a line for each sample, {dataset, id, instruction, images}, for a model that runs elsewhere; return how many.
+    """Write a line {dataset, id, instruction, images} for each sample, for a model that runs elsewhere.
 
-    Instructions are exact, image paths absolute. The answers come back by `predictions`.
+    Return how many. Instructions are exact, image paths absolute. The answers come back by `predictions`.
     """
     count = 0
     with atomic_write(path) as file:
@@ -149,14 +151,14 @@ def _given(recipe: EvalRecipe, name: str, predictions: list[Prediction]) -> Answ
             warn(f"{str(error).splitlines()[0]}; scored against the references beside the predictions")
             samples = [Sample(one.id, (), "", one.references) for one in predictions]
             return Answered(name, samples[: recipe.limit], predictions[: recipe.limit])
-    samples = load_samples(recipe.task, name, recipe)
+    samples = load_samples(recipe.task, name, recipe.data_root, recipe.image_root)
     matched = for_samples(predictions, {str(sample.id): sample.references for sample in samples})
     return Answered(name, samples[: recipe.limit], matched[: recipe.limit])
 
 
 def _asked(recipe: EvalRecipe, name: str) -> list[Sample]:
     """The samples that the model is asked about, shuffled if the recipe says so."""
-    samples = load_samples(recipe.task, name, recipe)[: recipe.limit]
+    samples = load_samples(recipe.task, name, recipe.data_root, recipe.image_root)[: recipe.limit]
     return shuffle(samples) if recipe.control == "shuffle" else samples
 
 
@@ -185,5 +187,5 @@ def _open(out: Path, recipe: EvalRecipe, inputs: dict[str, str], overwrite: bool
 
 
 def _hashes(predictions: Path) -> str:
-    files = sorted(path for path in predictions.rglob("*.json*") if path.is_file())
-    return " ".join(sha256(path)[:16] for path in (files if predictions.is_dir() else [predictions]))
+    files = [*predictions.glob("*/pred.json"), *predictions.glob("*.jsonl")] if predictions.is_dir() else [predictions]
+    return " ".join(sha256(path)[:16] for path in sorted(files))

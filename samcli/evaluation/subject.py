@@ -3,10 +3,11 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from samcli.model.adapter import Adapter, find_adapter
 from samcli.model.captioner import Captioner
-from samcli.model.load import TINY, load_model, resolve_source, tiny_directory, weights_hash
+from samcli.model.load import TINY, load_model, tiny_directory, weights_hash
 from samcli.recipe import EvalRecipe
 
 NO_ADAPTER = "none"
@@ -25,7 +26,7 @@ class Subject:
         name = self.recipe.adapter
         if name == NO_ADAPTER or (name is None and self.recipe.model.base != TINY):
             return None
-        return find_adapter(name or str(tiny_directory() / "adapter"))
+        return find_adapter(str(tiny_directory() / "adapter") if name in (None, TINY) else str(name))
 
     @property
     def base(self) -> str:
@@ -40,21 +41,28 @@ class Subject:
             return self.given.name if self.given.adapter is None else f"{self.given.name} + {self.given.adapter}"
         if self.recipe.adapter == NO_ADAPTER:
             return f"{self.base} (no adapter)"
-        return self.base if self.recipe.adapter is None else f"{self.base} + {self.recipe.adapter}"
+        return self.base if self.recipe.adapter in (None, self.base) else f"{self.base} + {self.recipe.adapter}"
 
     def fingerprint(self) -> dict[str, str]:
-        """Hashes of the weights, so that answers of other weights under the same names are noticed."""
+        """Hashes of the weights that lie here, so that answers of others under the same names are noticed."""
         if self.given is not None:
             return {}
-        hashes = {"base": weights_hash(resolve_source(self.base), self.recipe.model.revision)}
-        return hashes | ({"adapter": tensors_hash(self.adapter)} if self.adapter is not None else {})
+        hashes = {"adapter": tensors_hash(self.adapter)} if self.adapter is not None else {}
+        return hashes | {"base": hash_here(self.base)}
 
     @cached_property
     def captioner(self) -> Captioner:
         """The model, ready for use; raises UserError when it can't be loaded."""
-        settings, adapter = self.recipe.model, self.recipe.adapter
-        more = {"device": settings.device, "dtype": settings.dtype, "revision": settings.revision}
-        return self.given or load_model(self.base, adapter, **more)
+        model = self.recipe.model
+        return self.given or load_model(
+            self.base, self.recipe.adapter, device=model.device, dtype=model.dtype, revision=model.revision
+        )
+
+
+def hash_here(base: str) -> str:
+    """A hash of a base's weights where they lie in a directory; empty for one from the hub, which a revision names."""
+    directory = tiny_directory() if base == TINY else Path(base).expanduser()
+    return weights_hash(directory) if directory.is_dir() else ""
 
 
 def tensors_hash(adapter: Adapter) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from samcli.data.sample import Sample, data_root, find_dataset, read_annotations
 from samcli.data.sources import SOURCES
 from samcli.errors import UserError
-from samcli.recipe import EvalRecipe
 from samcli.synth.world.things import Thing
 
 LINKING = "linking"
@@ -48,14 +47,13 @@ def task_of(name: str) -> str | None:
     return _TASKS.get(_canonical(name))
 
 
-def load_samples(task: str, name: str, recipe: EvalRecipe) -> list[Sample]:
+def load_samples(task: str, name: str, root: str | None = None, image_root: str | None = None) -> list[Sample]:
     """All samples of a dataset; a world set is made on first use (500 test samples).
 
     Raises UserError when it isn't there (where it was looked for and where it is to be had), when it is faulty, and for
     `linking` when its records don't say what is shared.
     """
-    image_root = Path(recipe.image_root).expanduser() if recipe.image_root else None
-    samples = read_annotations(directory_of(name, recipe.data_root), image_root)
+    samples = read_annotations(directory_of(name, root), Path(image_root).expanduser() if image_root else None)
     if task == LINKING:
         check_linking(name, samples)
     return samples
@@ -66,7 +64,8 @@ def directory_of(name: str, root: str | None) -> Path:
     if name in WORLD_SETS.values():
         from samcli.synth.world.sets import world_set  # draws pictures: only for who needs them
 
-        return world_set(name)
+        directory: Path = world_set(name)
+        return directory
     return find_dataset(name, data_root(root))
 
 
@@ -78,8 +77,8 @@ def check_linking(name: str, samples: Sequence[Sample]) -> None:
             first_things(sample)
         except (KeyError, TypeError, IndexError):
             raise UserError(
-                f"{name}: sample {sample.id!r} doesn't say which thing its pictures share (provenance: shared, things); "
-                f"linking can be scored on {WORLD_SETS[LINKING]} and sets like it"
+                f"{name}: sample {sample.id!r} doesn't say which thing its pictures share "
+                f"(provenance: shared, things); linking can be scored on {WORLD_SETS[LINKING]} and sets like it"
             ) from None
 
 

@@ -75,6 +75,7 @@ def save_adapter(directory: Path, model: SemanticAlignmentModel, record: dict[st
         record = {"format": FORMAT, "samcli": __version__, "trained_parameters": trained, **record, **digest}
         write_json(staging / RECORD, record)
         write_text(staging / CARD, _card(record))
+        os.chmod(staging / TENSORS, (staging / RECORD).stat().st_mode)  # safetensors lets only the owner read it
         directory.mkdir(exist_ok=True)
         for name in (TENSORS, RECORD, CARD):
             os.replace(staging / name, directory / name)

@@ -48,6 +48,12 @@ def softmax_by_target(scores: Tensor, target: Tensor, rows: int) -> Tensor:
     return weights
 
 
+def in_own_numbers(layer: nn.Linear, values: Tensor) -> Tensor:
+    """A trained layer, held in single precision, applied to what frozen parts in other numbers made; back in theirs."""
+    made: Tensor = layer(values.to(layer.weight.dtype))
+    return made.to(values.dtype)
+
+
 class AdaptiveAdjustment(nn.Module):
     """Eq. 1: merge the patch features of the context, each patch with a weight of its own.
 
@@ -68,8 +74,9 @@ class AdaptiveAdjustment(nn.Module):
         """
         rows, target, source = self._pairs(groups)
         weights = self._weights(image_embeds, groups, target, source, rows)
-        merged = image_embeds.new_zeros(rows, *image_embeds.shape[1:])
-        return merged.index_add(0, target, weights[..., None] * image_embeds[source]), weights
+        merged = weights.new_zeros(rows, *image_embeds.shape[1:])
+        merged = merged.index_add(0, target, weights[..., None] * image_embeds[source])
+        return merged.to(image_embeds.dtype), weights
 
     def _pairs(self, groups: Groups) -> tuple[int, Tensor, Tensor]:
         if self.settings.context == "all":
@@ -77,11 +84,12 @@ class AdaptiveAdjustment(nn.Module):
         return len(groups.owner), *groups.pairs(include_self=False)
 
     def _weights(self, embeds: Tensor, groups: Groups, target: Tensor, source: Tensor, rows: int) -> Tensor:
-        """The weight of every (target, source) pair at every position, (E, P)."""
+        """The weight of every (target, source) pair at every position, (E, P), in single precision at least."""
+        precise = torch.promote_types(embeds.dtype, torch.float32)
         if self.settings.weights == "mean":
             sizes = torch.bincount(target, minlength=rows)
-            return (1 / sizes[target].to(embeds.dtype))[:, None].expand(-1, embeds.shape[1])
-        scores = self.score(embeds).squeeze(-1)  # (M, P)
+            return (1 / sizes[target].to(precise))[:, None].expand(-1, embeds.shape[1])
+        scores = in_own_numbers(self.score, embeds).to(precise).squeeze(-1)  # (M, P)
         if self.settings.weights == "softmax-patches":
             return scores.softmax(dim=-1)[source]
         if self.settings.context == "others" and self.settings.normalize == "all":
@@ -149,9 +157,9 @@ def guided_tokens(
     window = run_layers(qformer, context_side, context_side.tokens, 1, low - 1)  # w^l
     if len(window) != len(query):  # context `all`: what the images share so far was computed once a sample
         window, context_side = window[groups.owner], _for_each_image(context_side, groups)
-    window = window + guidance.guide_in(query)  # h_i enters part B
+    window = window + in_own_numbers(guidance.guide_in, query)  # h_i enters part B
     window = run_layers(qformer, context_side, window, low, high)  # w^{k+1}
-    semantics = guidance.guide_out(window) * guidance.guided(groups)[:, None, None]  # c_i
+    semantics = in_own_numbers(guidance.guide_out, window) * guidance.guided(groups)[:, None, None]  # c_i
     query = run_layers(qformer, image_side, query, low, high - 1) + semantics  # q^k
     return run_layers(qformer, image_side, query, high, depth)
 

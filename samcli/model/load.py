@@ -108,7 +108,7 @@ def _with_guidance(base: Base, adapter: Adapter | None) -> SemanticAlignmentMode
     except ValueError as error:
         raise UserError(f"adapter {adapter.name} does not fit {base.name}: {error}") from error
     adapter.load_into(sam)
-    return sam
+    return sam.to(base.model.dtype)
 
 
 def load_base(settings: ModelRecipe) -> Base:
@@ -133,7 +133,7 @@ def _load_weights(directory: Path, settings: ModelRecipe) -> InstructBlipForCond
     tiny = settings.base == TINY
     if tiny or stderr.quiet or not sys.stderr.isatty():
         transformers_logging.disable_progress_bar()
-    more = {"attn_implementation": "eager"} if tiny else {}  # the faster one on CPUs at its sizes
+    more: dict[str, Any] = {"attn_implementation": "eager"} if tiny else {}  # the faster one on CPUs at its sizes
     loaded: Any = InstructBlipForConditionalGeneration.from_pretrained(
         directory, dtype=getattr(torch, settings.dtype), use_safetensors=True, output_loading_info=True, **more
     )

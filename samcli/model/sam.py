@@ -18,7 +18,7 @@ from transformers import (
 from transformers.generation.streamers import BaseStreamer
 
 from samcli.data.batch import Batch
-from samcli.model.guidance import Groups, Guidance, QFormerInputs, guided_tokens, run_layers
+from samcli.model.guidance import Groups, Guidance, QFormerInputs, guided_tokens, in_own_numbers, run_layers
 from samcli.recipe import DecodingRecipe, GuidanceRecipe
 
 IGNORED = -100
@@ -35,7 +35,7 @@ class SemanticAlignmentModel(nn.Module):
         if guidance.to_layer > depth:
             raise ValueError(f"guidance.to_layer is {guidance.to_layer}, but the Q-Former has {depth} layers")
         self.base = base.requires_grad_(False)
-        self.base.language_projection.requires_grad_(True)
+        self.base.language_projection.float().requires_grad_(True)  # small steps would round away in half precision
         widths = vision.hidden_size, qformer.hidden_size
         self.guidance = Guidance(guidance, *widths) if guidance.enabled else None
         self.train()
@@ -104,8 +104,7 @@ class SemanticAlignmentModel(nn.Module):
                 raise ValueError("the batch has neither pixel_values nor image_embeds")
             embeds = self.encode_images(batch.pixel_values)
         outputs = self.query_outputs(embeds, batch.image_counts, batch.qformer_ids, batch.qformer_mask)
-        projected: Tensor = self.base.language_projection(outputs)
-        return projected
+        return in_own_numbers(self.base.language_projection, outputs)
 
     def forward(self, batch: Batch) -> Tensor:
         """The mean cross-entropy over all answer tokens of the batch."""

@@ -12,10 +12,14 @@ from samcli.errors import UserError
 def locked(path: Path, *, wait: bool) -> Iterator[None]:
     """Hold the lock file `path` while the block runs; it is released even when the process is killed.
 
-    When another process holds it: wait for it, or raise UserError.
+    When another process holds it: wait for it, or raise UserError, as when the file can't be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "w")  # noqa: SIM115  (closed below: what the block raises is not about this file)
+    except OSError as error:
+        raise UserError(f"can't write {path}: {error.strerror or error}") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:

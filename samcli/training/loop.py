@@ -63,7 +63,9 @@ class Plan:
 
 
 def fit(job: Job[BatchT, ModuleT], plan: Plan, out: Path, accelerator: Accelerator | None = None) -> dict[str, Any]:
-    """Train to the end, from the last checkpoint in `out/checkpoints` if there is one; return the last log record.
+    """Train to the end, from the last checkpoint in `out/checkpoints` if there is one.
+
+    Returns the last log record without its times: what is the same however often the run was stopped.
 
     Raises Interrupted after a signal (everything saved), UserError on a loss that is not finite (nothing overwritten).
     """
@@ -108,14 +110,14 @@ class _Run(Generic[BatchT, ModuleT]):
         self.optimizers = build_optimizers(job.trained(), plan.optim)
         self.log = JsonLines(out / "log.jsonl")
         self.step, self.spent = 0, 0.0
-        self.losses: list[float] = []
+        self.losses: list[float] = []  # since the last line of the log
+        self.last: dict[str, Any] = {}  # the last line of the log, without times
         self.ahead = _Ahead(job.batch, accelerator.num_processes, plan.optim.accumulate, self.steps)
 
     def train(self) -> dict[str, Any]:
         self._resume()
         began = time.monotonic() - self.spent
         self.saved_at = time.monotonic()
-        record: dict[str, Any] = {}
         with (
             closing(self.ahead),
             listening() as stop,
@@ -128,7 +130,7 @@ class _Run(Generic[BatchT, ModuleT]):
                 advance(1)
                 self._log(record)
                 self._save_if_due(stop)
-        return record
+        return self.last
 
     def _one_step(self) -> dict[str, Any]:
         optim = self.plan.optim
@@ -174,15 +176,15 @@ class _Run(Generic[BatchT, ModuleT]):
         self.losses.append(record["loss"])
         if self.step % self.plan.log_every and self.step != self.steps:
             return
-        record = record | {
-            "loss": sum(self.losses) / len(self.losses),
+        self.last = record | {"loss": sum(self.losses) / len(self.losses)}
+        times = {
             "samples_per_second": round(self.step * self.plan.optim.batch_size / max(self.spent, 1e-9), 2),
             "seconds": round(self.spent, 1),
             "seconds_left": round(self.spent / self.step * (self.steps - self.step), 1),
         }
         self.losses.clear()
         if self.accelerator.is_main_process:
-            self.log.append(record)
+            self.log.append(self.last | times)
 
     def _save_if_due(self, stop: StopRequest) -> None:
         settings = self.plan.checkpoint
@@ -203,7 +205,8 @@ class _Run(Generic[BatchT, ModuleT]):
         """Write a checkpoint from the main process; the others wait for it."""
         if self.accelerator.is_main_process:
             parameters: dict[str, Tensor] = dict(self.job.trained())
-            state = {"spent": self.spent, "losses": self.losses, "rng": torch.get_rng_state().tolist()}
+            state = {"spent": self.spent, "losses": self.losses, "last": self.last}
+            state["rng"] = torch.get_rng_state().tolist()
             checkpoint = Checkpoint(self.step, parameters, optimizer_tensors(self.optimizers, self.names), state)
             save_checkpoint(self.out / "checkpoints", checkpoint, self.plan.checkpoint.keep)
         self.accelerator.wait_for_everyone()
@@ -222,7 +225,8 @@ class _Run(Generic[BatchT, ModuleT]):
                 own[name].copy_(value)
         load_optimizer_tensors(self.optimizers, self.names, checkpoint.moments)
         torch.set_rng_state(torch.tensor(checkpoint.state["rng"], dtype=torch.uint8))
-        self.step, self.spent, self.losses = checkpoint.step, checkpoint.state["spent"], checkpoint.state["losses"]
+        self.step, self.spent = checkpoint.step, checkpoint.state["spent"]
+        self.losses, self.last = checkpoint.state["losses"], checkpoint.state["last"]
         self._trim_log()
         say(f"{self.job.name}: going on from step {self.step} of {self.steps}")
 

@@ -11,11 +11,10 @@ from samcli.data.sample import ANNOTATIONS, Sample, data_root, find_dataset, mis
 from samcli.errors import UserError
 from samcli.model.load import TINY, tiny_directory
 from samcli.recipe import DataRecipe, ModelRecipe
+from samcli.training.sam_run import WORLD_SAMPLES
 
 MMLINK_SAMPLES = 69_000
 """Of the paper's training set (section 3), all of them pairs."""
-WORLD_SAMPLES = 20_000
-"""Of a world set, when the recipe names no number."""
 _ON_REQUEST = "MmLINK isn't published; its authors are to be asked (github.com/McCartney01/SAM). "
 _STAND_IN = "The embedded world's stand-in needs no files: --set data.train=world-mmlink"
 

@@ -60,8 +60,8 @@ def train_sam(
         job = sam_job(recipe, model, base.processor, samples, features if recipe.data.cache_features else None)
         last = fit(job, Plan(recipe.optim, recipe.checkpoint, recipe.log_every), out, accelerator)
         if accelerator.is_main_process:
-            record = _record(recipe, base, directory, len(samples), last)
-            save_adapter(out / "adapter", model, record)
+            record = _record(recipe, base, directory, len(samples))
+            save_adapter(out / "adapter", model, record | {"scores": last})
             write_json(out / "results.json", last)
             say(f"adapter written to {out / 'adapter'}")
     finally:
@@ -137,7 +137,7 @@ def augment(picture: Image.Image, rng: random.Random) -> Image.Image:
     return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else picture
 
 
-def _record(recipe: SamRecipe, base: Base, directory: Path, samples: int, last: dict[str, Any]) -> dict[str, Any]:
+def _record(recipe: SamRecipe, base: Base, directory: Path, samples: int) -> dict[str, Any]:
     """What `adapter.json` says of the run."""
     data = {"name": recipe.data.train, "samples": samples, "annotations_sha256": sha256(directory / ANNOTATIONS)}
     return {
@@ -145,5 +145,4 @@ def _record(recipe: SamRecipe, base: Base, directory: Path, samples: int, last: 
         "guidance": recipe.guidance.model_dump(),
         "recipe": recipe.model_dump(mode="json"),
         "data": data,
-        "scores": {"training_loss": last.get("loss")},
     }

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from samcli.synth.compose import Box
-from samcli.synth.pipeline import Draft, Frame, Pipeline
+from samcli.synth.pipeline import Draft, Frame, Pipeline, Stage
 from samcli.synth.world import instructions
 from samcli.synth.world.grammar import capital
 from samcli.synth.world.pictures import Picture, Placed, place_things, render
@@ -63,7 +63,14 @@ def draw_changes(rng: random.Random, accept: Accept) -> Task:
 
 
 def _place_views(rng: random.Random, views: Sequence[View]) -> tuple[Picture, ...]:
-    return tuple(place_things(rng, view.things, view.setting) for view in views)
+    return tuple(_place_in_order(rng, view) for view in views)
+
+
+def _place_in_order(rng: random.Random, view: View) -> Picture:
+    """A picture whose things stand in the view's order, left to right: captions name people in that order."""
+    while (picture := place_things(rng, view.things, view.setting)).things != view.things:
+        pass
+    return picture
 
 
 def place_change(rng: random.Random, change: Change) -> tuple[Picture, Picture]:
@@ -109,9 +116,9 @@ class TaskGrouper:
             "things": [[thing.to_json() for thing in picture.things] for picture in task.pictures],
             "settings": [list(picture.setting.words) for picture in task.pictures],
         }
-        return Draft(
-            index, seed, task.kind, None, frames, sources, task.instruction, task.answer, provenance=shown | task.provenance
-        )
+        draft = Draft(index, seed, task.kind, None, frames, sources, task.instruction, task.answer)
+        draft.provenance = shown | task.provenance
+        return draft
 
 
 class Painter:
@@ -156,7 +163,7 @@ def changed_share(before: Image.Image, after: Image.Image) -> float:
 def painted_pipeline(name: str, split: str, seed: int, size: int) -> Pipeline:
     """All stages of `world-groups`, `world-stories` or `world-changes`."""
     draw = {"world-groups": draw_groups, "world-stories": draw_stories, "world-changes": draw_changes}[name]
-    stages = [("paint", Painter(size)), ("check sizes", check_sizes)]
+    stages: list[tuple[str, Stage]] = [("paint", Painter(size)), ("check sizes", check_sizes)]
     if name == "world-changes":
         stages.append(("check change", check_change))
     return Pipeline(TaskGrouper(draw, name, split, seed), tuple(stages))

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import get_args
 
 from samcli.console import say
 from samcli.recipe import SynthRecipe
@@ -9,7 +10,7 @@ from samcli.synth.lock import locked
 from samcli.synth.run import synthesise
 from samcli.synth.writer import is_complete
 
-SETS = ("world-mmlink", "world-groups", "world-stories", "world-changes")
+SETS: tuple[str, ...] = get_args(SynthRecipe.model_fields["dataset"].annotation)
 VERSION = 1  # of the world: raised when any picture or sentence changes, so that no old set is taken for a new one
 
 

@@ -38,8 +38,8 @@ class WorldGrouper:
         poses = rng.sample(range(4), 2)
         frames = []
         for view, variant in zip(linking.views, poses, strict=True):
-            sources = [self._source(rng, thing, variant if thing == linking.shared else None) for thing in view.things]
-            frames.append(Frame(sources, view.setting))
+            subjects = [self._source(rng, thing, variant if thing == linking.shared else None) for thing in view.things]
+            frames.append(Frame(subjects, view.setting))
         seed = f"{self.split}/linking/{self.seed}/{index}/{attempt}"
         sources = [[source.label for source in frame.sources] for frame in frames]
         return Draft(index, seed, kind, linking.shared, frames, sources)

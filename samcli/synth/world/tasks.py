@@ -46,7 +46,9 @@ class Linking:
 def draw_linking(rng: random.Random, category: str, accept: Accept, count: int = 3) -> Linking:
     """Two families of `count` things with one in common; scenes differ.
 
-    Nothing in either view alone tells which of its things is shared (see `draw_family`).
+    Nothing in either view alone tells which of its things is shared (see `draw_family`). In a small split this holds
+    for the first view only: there a thing has few near misses, so that in the second view the shared thing is the
+    centre of a star less often than the others are (measured: 25 % instead of 33 %).
     """
     first = draw_family(rng, category, count, accept)
     shared = rng.choice(first)

@@ -1,0 +1,213 @@
+"""`sam ablate`: rows that differ in a few settings, each trained with several seeds and scored on the same samples."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from samcli.console import say
+from samcli.data.features import FeatureCache
+from samcli.data.sample import Sample
+from samcli.evaluation.ablation_plan import RESULTS, Run, chosen, chosen_datasets, plan_runs
+from samcli.evaluation.entries import (
+    Answered,
+    caption_entry,
+    caption_scores,
+    evidence,
+    linking_entry,
+    metrics_of,
+    report_failures,
+)
+from samcli.evaluation.predict import SeenBatches, predict
+from samcli.evaluation.predictions import read_predictions
+from samcli.evaluation.statistics import Evidence, compare, estimate
+from samcli.evaluation.tasks import LINKING, load_samples
+from samcli.files import write_json, write_text
+from samcli.model.adapter import find_adapter
+from samcli.model.captioner import Captioner
+from samcli.model.load import load_base, resolve_device
+from samcli.model.sam import SemanticAlignmentModel
+from samcli.recipe import AblateRecipe, ModelRecipe
+from samcli.recipe_file import dump_recipe, explain_differences
+from samcli.recipe_yaml import read_yaml
+from samcli.run_directory import RECIPE, open_run, record_environment
+from samcli.training.sam_run import Shared, train_sam
+
+PREDICTIONS = "predictions"
+# May differ between two calls on one directory: what a run depends on is compared in the run's own folder.
+_MAY_CHANGE = ("seeds", "rows", "compare_with")
+
+
+@dataclass(frozen=True)
+class _Dataset:
+    task: str
+    name: str
+    samples: Sequence[Sample]
+
+
+@dataclass
+class _Common:
+    """What all rows share: the bases with their features of training pictures, and features of the test pictures."""
+
+    trained: dict[ModelRecipe, Shared] = field(default_factory=dict)
+    seen: dict[ModelRecipe, SeenBatches] = field(default_factory=dict)
+
+    def of(self, model: ModelRecipe) -> tuple[Shared, SeenBatches]:
+        """Both for one base, which is loaded on first use."""
+        if model not in self.trained:
+            base = load_base(model)
+            self.trained[model], self.seen[model] = Shared(base, FeatureCache(base.processor)), {}
+        return self.trained[model], self.seen[model]
+
+
+def ablate(
+    recipe: AblateRecipe,
+    out: Path,
+    *,
+    only: Sequence[int] | None = None,
+    seeds: int | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Train and score what isn't finished yet, and return what `results.json` holds: all finished rows.
+
+    `only` names rows; `seeds` replaces the recipe's. `out/row-R/seed-S` holds `train/`, `predictions/` and
+    `results.json` of a run. More rows or seeds may be added to a directory. Raises UserError when it holds runs of
+    another recipe (unless `overwrite`, which removes the rows asked for), Interrupted after a signal, all kept.
+    """
+    recipe = recipe if seeds is None else recipe.model_copy(update={"seeds": seeds})
+    wanted = chosen(plan_runs(recipe, out), only)
+    datasets = [
+        _Dataset(task, name, load_samples(task, name)[: recipe.limit]) for task, name in chosen_datasets(recipe)
+    ]
+    _open(out, recipe, overwrite=overwrite and not only)
+    common = _Common()
+    for run in wanted:
+        if run.finished and not (overwrite and only):
+            say(f"row {run.row.row} ({run.row.name}), seed {run.seed}: finished already")
+        else:
+            _carry_out(run, datasets, common, overwrite=overwrite)
+    results = _summary(recipe, plan_runs(recipe, out), datasets)
+    write_json(out / RESULTS, results)
+    return results
+
+
+def _open(out: Path, recipe: AblateRecipe, *, overwrite: bool) -> None:
+    """Make `out` the ablation's directory, or the directory of an ablation with other rows or seeds this one's."""
+    there = out / RECIPE
+    if there.exists() and not overwrite:
+        former, present = read_yaml(there), recipe.model_dump(mode="json")
+        if not explain_differences(_fixed(former), _fixed(present)):
+            write_text(there, dump_recipe(recipe))
+    if not open_run(out, recipe, overwrite=overwrite):
+        record_environment(out)
+
+
+def _fixed(recipe: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in recipe.items() if key not in _MAY_CHANGE}
+
+
+def _carry_out(run: Run, datasets: Sequence[_Dataset], common: _Common, *, overwrite: bool) -> None:
+    """Train if need be, answer all datasets, and write the run's results last."""
+    open_run(run.folder, run.recipe, overwrite=overwrite)
+    training = run.recipe.training
+    shared, seen = common.of(training.model)
+    label = f"row {run.row.row} ({run.row.name}), seed {run.seed}"
+    if not run.trained:
+        say(f"{label}: training")
+        train_sam(training, run.folder / "train", shared=shared)
+    say(f"{label}: answering {', '.join(dataset.name for dataset in datasets)}")
+    entries = {}
+    with _captioner(run, shared) as captioner:
+        for dataset in datasets:
+            path = run.folder / PREDICTIONS / f"{dataset.name}.jsonl"
+            settings = run.recipe.decoding, run.recipe.batch_size
+            made = predict(captioner, dataset.name, dataset.samples, path, *settings, seen)
+            answered = Answered(dataset.name, dataset.samples, made)
+            report_failures(answered)
+            entries[dataset.name] = _entry(dataset.task, answered)
+    write_json(run.folder / RESULTS, {"row": run.row.row, "name": run.row.name, "seed": run.seed, "datasets": entries})
+
+
+@contextmanager
+def _captioner(run: Run, shared: Shared) -> Iterator[Captioner]:
+    """The run's model on the shared base, which gets its own projection back afterwards."""
+    base = shared.base
+    adapter = find_adapter(str(run.folder / "train" / "adapter")) if run.row.train else None
+    guidance = adapter.guidance if adapter is not None else run.recipe.training.guidance
+    projection = {name: value.clone() for name, value in base.model.language_projection.state_dict().items()}
+    try:
+        model = SemanticAlignmentModel(base.model, guidance)
+        if adapter is not None:
+            adapter.load_into(model)
+        model.eval().to(resolve_device(run.recipe.training.model.device))
+        yield Captioner(model, base.processor, base.name, adapter.name if adapter is not None else None)
+    finally:
+        base.model.language_projection.load_state_dict(projection)
+
+
+def _entry(task: str, answered: Answered) -> dict[str, Any]:
+    if task == LINKING:
+        return linking_entry(answered, control=None, seed=0)
+    return caption_entry(answered, caption_scores(answered), seed=0)
+
+
+def _summary(recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[_Dataset]) -> dict[str, Any]:
+    """Results of all rows whose runs are finished, with differences to the rows that the recipe compares with."""
+    complete = {
+        row.row: [run for run in runs if run.row.row == row.row]
+        for row in recipe.rows
+        if all(run.finished for run in runs if run.row.row == row.row)
+    }
+    found = {number: _evidence(of, datasets) for number, of in complete.items()}
+    rows = [
+        {
+            "row": row.row,
+            "name": row.name,
+            "seeds": len(complete[row.row]),
+            "datasets": {dataset.name: _scores(dataset, row.row, found, recipe.compare_with) for dataset in datasets},
+        }
+        for row in recipe.rows
+        if row.row in complete
+    ]
+    return {"rows": rows, "n": {dataset.name: len(dataset.samples) for dataset in datasets}}
+
+
+def _evidence(runs: Sequence[Run], datasets: Sequence[_Dataset]) -> dict[str, dict[str, Evidence]]:
+    """What the scores of one row are made of, by dataset and metric."""
+    found = {}
+    for dataset in datasets:
+        answers = []
+        for run in runs:
+            made = read_predictions(run.folder / PREDICTIONS / f"{dataset.name}.jsonl", [dataset.name])
+            answers.append(Answered(dataset.name, dataset.samples, made[dataset.name]))
+        found[dataset.name] = evidence(dataset.task, answers)
+    return found
+
+
+def _scores(
+    dataset: _Dataset,
+    row: int,
+    found: Mapping[int, Mapping[str, Mapping[str, Evidence]]],
+    compare_with: Sequence[int],
+) -> dict[str, Any]:
+    """Each metric of a row on a dataset: {mean, ci95, versus: {ROW: {difference, ci95, p}}}, to four decimals."""
+    scores: dict[str, Any] = {}
+    for metric in metrics_of(dataset.task):
+        own = found[row][dataset.name][metric]
+        value = estimate(own)
+        versus = {}
+        for other in compare_with:
+            if other != row and other in found:
+                gap = compare(own, found[other][dataset.name][metric])
+                versus[str(other)] = {
+                    "difference": round(gap.value, 4),
+                    "ci95": _rounded(gap.interval),
+                    "p": round(gap.p, 4),
+                }
+        scores[metric] = {"mean": round(value.value, 4), "ci95": _rounded(value.interval), "versus": versus}
+    return scores
+
+
+def _rounded(interval: tuple[float, float]) -> list[float]:
+    return [round(end, 4) for end in interval]

@@ -1,0 +1,148 @@
+"""Which trainings and evaluations an ablation consists of, and what of it is done."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from samcli.errors import UserError
+from samcli.evaluation.tasks import datasets_of, directory_of, task_of
+from samcli.recipe import AblateRecipe, DecodingRecipe, RowRecipe, SamRecipe
+from samcli.recipe_file import explain_differences, find_recipe, load_recipe
+from samcli.recipe_yaml import read_yaml
+from samcli.run_directory import RECIPE
+
+RESULTS = "results.json"
+
+
+class RunRecipe(BaseModel):
+    """All that one run's results depend on; kept in the run's folder, and compared before it counts as finished."""
+
+    model_config = ConfigDict(frozen=True)
+
+    row: int
+    train: bool
+    training: SamRecipe
+    datasets: tuple[str, ...]
+    decoding: DecodingRecipe
+    batch_size: int
+    limit: int | None
+    base_hash: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row with one seed."""
+
+    row: RowRecipe
+    seed: int
+    folder: Path
+    recipe: RunRecipe
+
+    @property
+    def trained(self) -> bool:
+        """Whether its training, if it needs one, has ended."""
+        return not self.row.train or (self.folder / "train" / RESULTS).exists()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained and scored, with this recipe."""
+        if not (self.folder / RESULTS).exists() or not (self.folder / RECIPE).exists():
+            return False
+        return not explain_differences(read_yaml(self.folder / RECIPE), self.recipe.model_dump(mode="json"))
+
+    @property
+    def state(self) -> str:
+        """What is left to do."""
+        if self.finished:
+            return "finished"
+        return "to evaluate" if self.trained else "to train and evaluate"
+
+
+def plan_runs(recipe: AblateRecipe, out: Path) -> list[Run]:
+    """All runs of the recipe, row by row, seed by seed; a row that isn't trained needs one seed only.
+
+    Raises UserError for rows that repeat, rows without meaning, and datasets of no task.
+    """
+    if not recipe.rows:
+        raise UserError("rows: the recipe has none; an ablation needs at least one")
+    numbers = Counter(row.row for row in recipe.rows)
+    if repeated := [number for number, count in numbers.items() if count > 1]:
+        raise UserError(f"rows: row {repeated[0]} is there {numbers[repeated[0]]} times; give each its own number")
+    return [_run(recipe, row, seed, out) for row in recipe.rows for seed in range(recipe.seeds if row.train else 1)]
+
+
+def _run(recipe: AblateRecipe, row: RowRecipe, seed: int, out: Path) -> Run:
+    from samcli.evaluation.subject import hash_here  # loads torch
+
+    training = _training(recipe.base, row, seed)
+    settings = RunRecipe(
+        row=row.row,
+        train=row.train,
+        training=training,
+        datasets=tuple(name for _, name in chosen_datasets(recipe)),
+        decoding=recipe.decoding,
+        batch_size=recipe.batch_size,
+        limit=recipe.limit,
+        base_hash=hash_here(training.model.base),
+    )
+    return Run(row, seed, out / f"row-{row.row}" / f"seed-{seed}", settings)
+
+
+def chosen(runs: Sequence[Run], only: Sequence[int] | None) -> list[Run]:
+    """The runs of the rows asked for, all if none is; raises UserError for rows that the recipe doesn't have."""
+    there = {run.row.row for run in runs}
+    if strange := [str(row) for row in only or () if row not in there]:
+        raise UserError(f"--only {','.join(strange)}: no such row; the recipe has {', '.join(map(str, sorted(there)))}")
+    return [run for run in runs if not only or run.row.row in only]
+
+
+def chosen_datasets(recipe: AblateRecipe) -> list[tuple[str, str]]:
+    """Task and name of each dataset: those that the recipe names, else the world set of each task."""
+    if not recipe.datasets:
+        return [(task, name) for task in recipe.tasks for name in datasets_of(task, ())]
+    found = []
+    for name in recipe.datasets:
+        task = task_of(name) or (recipe.tasks[0] if len(recipe.tasks) == 1 else None)
+        if task not in recipe.tasks:
+            raise UserError(f"datasets: {name} belongs to {task or 'no known task'}; tasks: {', '.join(recipe.tasks)}")
+        found += [(task, known) for known in datasets_of(task, [name])]
+    return list(dict.fromkeys(found))
+
+
+def dry_run(recipe: AblateRecipe, out: Path, *, only: Sequence[int] | None = None) -> dict[str, Any]:
+    """What would be done: {"runs": [{row, name, seed, folder, state}], "datasets": [...], "missing": [...]}."""
+    from samcli.model.hub import is_hub_id
+    from samcli.model.load import find_base
+
+    runs = chosen(plan_runs(recipe, out), only)
+    datasets = [name for _, name in chosen_datasets(recipe)]
+    bases = {run.recipe.training.model.base for run in runs}
+    missing = [_fault(find_base, base) for base in sorted(bases) if Path(base).is_dir() or not is_hub_id(base)]
+    # the world's sets are made on first use, so they are never missing
+    missing += [_fault(directory_of, name, None) for name in datasets if not name.startswith("world-")]
+    listed = [
+        {"row": run.row.row, "name": run.row.name, "seed": run.seed, "folder": str(run.folder), "state": run.state}
+        for run in runs
+    ]
+    return {"runs": listed, "datasets": datasets, "missing": list(filter(None, missing))}
+
+
+def _fault(check: Callable[..., object], *arguments: Any) -> str:
+    """What a check complains about, if it does."""
+    try:
+        check(*arguments)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _training(base: str, row: RowRecipe, seed: int) -> SamRecipe:
+    """The base recipe with the row's settings and the seed; raises UserError that names the row for faulty ones."""
+    try:
+        return load_recipe(SamRecipe, find_recipe(base), [*row.overrides.items(), ("seed", seed)])
+    except UserError as error:
+        raise UserError(str(error).replace("--set:", f"row {row.row}, overrides:")) from error

@@ -1,0 +1,88 @@
+"""`sam eval` and `sam ablate` behind the command line: run, then render the results in the form that was asked for."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from samcli.console import say
+from samcli.errors import UserError
+from samcli.evaluation.ablate import ablate
+from samcli.evaluation.ablation_plan import dry_run as planned_runs
+from samcli.evaluation.result_tables import ablation_table, evaluation_table
+from samcli.evaluation.run import evaluate
+from samcli.evaluation.run import export_requests as write_requests
+from samcli.evaluation.tables import Table
+from samcli.recipe import AblateRecipe, EvalRecipe
+
+FORMS = ("table", "md", "csv", "json", "latex")
+
+
+def run_evaluation(
+    recipe: EvalRecipe,
+    out: Path,
+    *,
+    predictions: Path | None,
+    export_requests: Path | None,
+    overwrite: bool,
+    form: str,
+) -> str:
+    """Evaluate, or only write the requests; return the results as text."""
+    check_form(form)
+    if export_requests is not None:
+        say(f"{write_requests(recipe, export_requests)} requests written to {export_requests}")
+        return ""
+    results = evaluate(recipe, out, predictions=predictions, overwrite=overwrite)
+    return render(results, evaluation_table(results), form)
+
+
+def run_ablation(
+    recipe: AblateRecipe, out: Path, *, only: str | None, overwrite: bool, form: str, dry_run: bool
+) -> str:
+    """Run the ablation, or list what would be run; return the results as text."""
+    check_form(form)
+    rows = parse_rows(only)
+    if dry_run:
+        plan = planned_runs(recipe, out, only=rows)
+        return json.dumps(plan, indent=2) if form == "json" else _plan_text(plan)
+    results = ablate(recipe, out, only=rows, overwrite=overwrite)
+    return render(results, ablation_table(results), form)
+
+
+def check_form(form: str) -> None:
+    """Raise UserError for a form that isn't known, before hours are spent."""
+    if form not in FORMS:
+        raise UserError(f"--format {form}: expected one of {', '.join(FORMS)}")
+
+
+def parse_rows(text: str | None) -> list[int] | None:
+    """`2,7` as [2, 7]; raises UserError for anything but numbers of rows."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() for part in parts):
+        raise UserError(f"--only {text}: expected numbers of rows, such as 2,7")
+    return [int(part) for part in parts]
+
+
+def render(results: dict[str, Any], table: Table, form: str) -> str:
+    """The results themselves as JSON, or their table in the other forms."""
+    if form == "json":
+        return json.dumps(results, indent=2, ensure_ascii=False)
+    if form != "table":
+        return table.render(form)
+    text = io.StringIO()
+    width = max(100, shutil.get_terminal_size().columns)
+    Console(file=text, width=width, highlight=False).print(table.to_rich())
+    return text.getvalue()
+
+
+def _plan_text(plan: dict[str, Any]) -> str:
+    runs = [
+        f"row {run['row']} ({run['name']}), seed {run['seed']}: {run['state']}, {run['folder']}" for run in plan["runs"]
+    ]
+    missing = [f"missing: {entry}" for entry in plan["missing"]]
+    return "\n".join([*runs, f"datasets: {', '.join(map(str, plan['datasets']))}", *missing])

@@ -1,0 +1,184 @@
+"""`sam ablate`: rows and seeds are trained and scored once, in one table with intervals and paired differences."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from samcli.data.sample import Sample, write_annotations
+from samcli.errors import UserError
+from samcli.evaluation import ablate as ablate_module
+from samcli.evaluation.ablate import ablate
+from samcli.evaluation.ablation_plan import dry_run
+from samcli.evaluation.result_tables import ablation_table
+from samcli.evaluation.run import evaluate
+from samcli.model.processor import Processor
+from samcli.model.small import build_small
+from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
+from samcli.recipe import AblateRecipe, EvalRecipe, SizesRecipe
+from samcli.recipe_file import find_recipe, load_recipe
+from samcli.synth.world.things import Thing
+from samcli.training.small.base import save_base
+
+WORDS = "a red blue dog cat on the sofa what is shared".split()
+SOFA = Thing("furniture", ("sofa", "red", "plain", "blue", "vase"))
+LINKED = {"shared": SOFA.to_json(), "things": [[SOFA.to_json()], [SOFA.to_json()]]}
+GREEDY = {"beams": 1, "max_length": 6, "repetition_penalty": 1.0}
+
+
+def make_dataset(directory: Path, count: int) -> None:
+    samples = []
+    for number in range(count):
+        images = tuple(directory / f"{number}-{place}.png" for place in range(2))
+        for place, image in enumerate(images):
+            directory.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (32, 32), (number * 20, place * 90, 60)).save(image)
+        samples.append(Sample(number, images, "what is shared", (f"the {WORDS[number % 5]} dog on sofa",), LINKED))
+    write_annotations(directory, samples)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a small base, data sets (also of $SAM_DATA) and the training recipe that the rows change."""
+    torch.set_num_threads(1)
+    llm, qformer = build_llm_tokenizer(WORDS), build_qformer_tokenizer(WORDS)
+    parts = {"vision": 32, "qformer": 32, "llm": 32}
+    sizes = {f"{part}_width": width for part, width in parts.items()} | {"vision_layers": 1, "llm_layers": 1}
+    small = SizesRecipe.model_validate(sizes | {"image_size": 32, "qformer_layers": 2, "queries": 4, "llm_mlp": 64})
+    model = build_small(small, len(llm), len(qformer), 0)
+    with torch.no_grad():  # a random language model repeats its last token unless what it attends to is loud
+        for parameter in (*model.language_model.model.layers.parameters(), model.language_projection.weight):
+            parameter.mul_(20)
+    save_base(model, Processor(32, llm, qformer), tmp_path / "base")
+    for name, count in (("train", 12), ("links", 6), ("AESOP", 5)):
+        make_dataset(tmp_path / "data" / name, count)
+    monkeypatch.setenv("SAM_DATA", str(tmp_path / "data"))
+    (tmp_path / "sam.yaml").write_text(
+        f"model: {{base: {tmp_path}/base, device: cpu}}\n"
+        "guidance: {from_layer: 2, to_layer: 2}\n"
+        "data: {train: train, cache_features: true}\n"
+        "optim: {batch_size: 4, steps: 4, learning_rate: 0.05, warmup_steps: 0}\n"
+    )
+    return tmp_path
+
+
+def answers_in(path: Path) -> list[str]:
+    return [json.loads(line)["prediction"] for line in path.read_text().splitlines()]
+
+
+def recipe_of(home: Path, **more: Any) -> AblateRecipe:
+    rows = (
+        {"row": 1, "name": "base", "train": False, "overrides": {"guidance.enabled": False}},
+        {"row": 2, "name": "+ data", "overrides": {"guidance.enabled": False}},
+    )
+    fields = {"base": str(home / "sam.yaml"), "rows": rows, "seeds": 2, "decoding": GREEDY, "batch_size": 4}
+    return AblateRecipe.model_validate(
+        fields | {"tasks": ("linking", "storytelling"), "datasets": ("world-mmlink", "AESOP")} | more
+    )
+
+
+@pytest.fixture(autouse=True)
+def _world_is_small(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("samcli.synth.world.sets.world_set", lambda name: home / "data" / "links")
+
+
+def test_rows_and_seeds_end_in_one_table(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, out = recipe_of(home), home / "run"
+    results = ablate(recipe, out)
+    assert [(row["row"], row["name"], row["seeds"]) for row in results["rows"]] == [(1, "base", 1), (2, "+ data", 2)]
+    base, data = (row["datasets"] for row in results["rows"])
+    assert list(base) == ["world-mmlink", "AESOP"]
+    assert list(base["world-mmlink"]) == ["named_in_full", "named_in_part"]
+    score = base["AESOP"]["rouge_l"]
+    assert score["ci95"][0] <= score["mean"] <= score["ci95"][1]
+    assert score["versus"]["2"]["difference"] == pytest.approx(
+        score["mean"] - data["AESOP"]["rouge_l"]["mean"], abs=1e-3
+    )
+    assert data["AESOP"]["rouge_l"]["versus"] == {}
+    assert json.loads((out / "results.json").read_text()) == results
+    assert len(ablation_table(results).rows) == 6
+    answers = [answers_in(path) for path in sorted(out.glob("row-*/seed-*/predictions/AESOP.jsonl"))]
+    assert len(answers) == 3
+    assert answers[0] not in answers[1:]  # training changed something
+    adapters = [path.read_bytes() for path in out.glob("row-2/seed-*/train/adapter/adapter.safetensors")]
+    assert len(set(adapters)) == 2  # and so did the seed
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a finished run was run again")
+
+    monkeypatch.setattr(ablate_module, "train_sam", refuse)
+    monkeypatch.setattr(ablate_module, "predict", refuse)
+    assert ablate(recipe, out) == results
+
+
+def test_the_base_row_answers_as_the_base_does(home: Path) -> None:
+    """Also after other rows were trained on it in the same process."""
+    rows = recipe_of(home).rows
+    ablate(recipe_of(home, rows=rows[::-1], seeds=1), home / "run")
+    fields = {"task": "storytelling", "datasets": ("AESOP",), "model": {"base": str(home / "base"), "device": "cpu"}}
+    adapters = {1: "none", 2: str(home / "run" / "row-2" / "seed-0" / "train" / "adapter")}
+    for row, adapter in adapters.items():
+        settings = fields | {"decoding": GREEDY, "batch_size": 4, "adapter": adapter}
+        evaluate(EvalRecipe.model_validate(settings), home / f"alone-{row}")
+        alone = answers_in(home / f"alone-{row}" / "predictions" / "AESOP.jsonl")
+        assert answers_in(home / "run" / f"row-{row}" / "seed-0" / "predictions" / "AESOP.jsonl") == alone
+    assert answers_in(home / "alone-1" / "predictions" / "AESOP.jsonl") != alone
+
+
+def test_only_some_rows_then_the_others_then_more_seeds(home: Path) -> None:
+    out = home / "run"
+    assert [row["row"] for row in ablate(recipe_of(home), out, only=[1])["rows"]] == [1]
+    assert [row["row"] for row in ablate(recipe_of(home, seeds=1), out, only=[2])["rows"]] == [1, 2]
+    states = [(run["row"], run["seed"], run["state"]) for run in dry_run(recipe_of(home), out)["runs"]]
+    assert states == [(1, 0, "finished"), (2, 0, "finished"), (2, 1, "to train and evaluate")]
+    assert ablate(recipe_of(home), out)["rows"][1]["seeds"] == 2
+    with pytest.raises(UserError, match="--only 9: no such row; the recipe has 1, 2"):
+        ablate(recipe_of(home), out, only=[9])
+
+
+def test_a_directory_of_another_ablation_is_refused(home: Path) -> None:
+    out, first = home / "run", recipe_of(home, seeds=1)
+    ablate(first, out, only=[1])
+    with pytest.raises(UserError, match=r"decoding.max_length: 6 -> 7"):
+        ablate(recipe_of(home, decoding=GREEDY | {"max_length": 7}), out)
+    changed = [row.model_copy(update={"overrides": {"guidance.enabled": True}}) for row in first.rows]
+    with pytest.raises(UserError, match=r"training.guidance.enabled: false -> true"):
+        ablate(recipe_of(home, rows=changed), out, only=[1])
+    assert ablate(recipe_of(home, rows=changed), out, only=[1], overwrite=True)["rows"]
+
+
+def test_faulty_rows_are_named(home: Path) -> None:
+    rows = [{"row": 4, "name": "x", "overrides": {"guidance.layer": 3}}]
+    with pytest.raises(UserError, match=r"row 4, overrides: guidance.layer"):
+        ablate(recipe_of(home, rows=rows), home / "run")
+    with pytest.raises(UserError, match="row 4 is there 2 times"):
+        ablate(recipe_of(home, rows=[{"row": 4, "name": "x"}] * 2), home / "run")
+    with pytest.raises(UserError, match="at least one"):
+        ablate(recipe_of(home, rows=[]), home / "run")
+    with pytest.raises(UserError, match="vist belongs to storytelling; tasks: linking"):
+        ablate(recipe_of(home, tasks=["linking"], datasets=["vist"]), home / "run")
+
+
+def test_a_dry_run_lists_what_is_missing(home: Path) -> None:
+    (home / "data" / "AESOP" / "annotations.json").unlink()
+    planned = dry_run(recipe_of(home), home / "run")
+    assert [run["state"] for run in planned["runs"]] == [
+        "to evaluate",
+        "to train and evaluate",
+        "to train and evaluate",
+    ]
+    assert planned["datasets"] == ["world-mmlink", "AESOP"]
+    (missing,) = planned["missing"]
+    assert "AESOP" in missing
+    assert not (home / "run").exists()
+
+
+def test_shipped_recipes_are_sound() -> None:
+    table3 = load_recipe(AblateRecipe, find_recipe("tiny/table3"))
+    assert [row.row for row in table3.rows] == [1, 2, 3, 7]
+    assert table3.seeds == 3
+    recipe = load_recipe(EvalRecipe, find_recipe("tiny/eval"))
+    assert recipe.decoding == table3.decoding

@@ -1,0 +1,357 @@
+"""`sam eval`: answers are kept, resumed and scored; what fails is counted; linking is judged strictly."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from samcli.data.sample import Sample, read_annotations, write_annotations
+from samcli.errors import Interrupted, UserError
+from samcli.evaluation import tasks
+from samcli.evaluation.control import control_rates, shuffle
+from samcli.evaluation.entries import Answered, judge, linking_entry
+from samcli.evaluation.predict import predict
+from samcli.evaluation.predictions import Prediction
+from samcli.evaluation.result_tables import evaluation_table
+from samcli.evaluation.run import evaluate, export_requests
+from samcli.model.captioner import Captioner
+from samcli.model.load import load_model
+from samcli.model.processor import Processor
+from samcli.model.small import build_small
+from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
+from samcli.recipe import DecodingRecipe, EvalRecipe, SizesRecipe
+from samcli.synth.world.things import Thing
+from samcli.training.small.base import save_base
+
+GOLDENS = Path(__file__).parent / "goldens" / "scores-a"
+GREEDY = DecodingRecipe(beams=1, max_length=8, repetition_penalty=1.0)
+WORDS = "a red blue dog cat on the sofa what is shared".split()
+
+SOFA = Thing("furniture", ("sofa", "red", "plain", "blue", "vase"))
+CHAIR = Thing("furniture", ("chair", "green", "striped", "white", "cup"))
+LAMP = Thing("furniture", ("lamp", "black", "dotted", "red", "ball"))
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    directory = tmp_path_factory.mktemp("base")
+    llm, qformer = build_llm_tokenizer(WORDS), build_qformer_tokenizer(WORDS)
+    sizes = SizesRecipe(
+        image_size=32,
+        vision_width=32,
+        vision_layers=1,
+        qformer_width=32,
+        qformer_layers=2,
+        queries=4,
+        llm_width=32,
+        llm_layers=1,
+        llm_mlp=64,
+    )
+    save_base(build_small(sizes, len(llm), len(qformer), 0), Processor(32, llm, qformer), directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def captioner(base: Path) -> Captioner:
+    return load_model(str(base), device="cpu")
+
+
+def make_dataset(
+    directory: Path, count: int, images: int = 2, provenance: dict[str, Any] | None = None
+) -> list[Sample]:
+    samples = []
+    for number in range(count):
+        paths = [directory / f"images/{number}-{place}.png" for place in range(images)]
+        for place, path in enumerate(paths):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (40, 40), (number * 25, place * 90, 128)).save(path)
+        reference = f"a {WORDS[number % 4]} dog on sofa number {number}"
+        samples.append(Sample(number, tuple(paths), f"what is shared {number}", (reference,), provenance or {}))
+    write_annotations(directory, samples)
+    return read_annotations(directory)
+
+
+def let_it_be_right(captioner: Captioner, directory: Path) -> None:
+    """Make what the model answers to every other sample its reference, so that scores aren't all 0."""
+    samples = read_annotations(directory)
+    answers = captioner.answer([s.images for s in samples], [s.instruction for s in samples], GREEDY)
+    right = [
+        f"{answer} x y z" if s.id in (0, 2, 4) else s.references[0] for s, answer in zip(samples, answers, strict=True)
+    ]
+    write_annotations(directory, [replace(s, references=(text,)) for s, text in zip(samples, right, strict=True)])
+
+
+def linked(*things: Thing) -> dict[str, Any]:
+    return {"shared": SOFA.to_json(), "things": [[thing.to_json() for thing in things], [SOFA.to_json()]]}
+
+
+def without_seconds(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) | {"seconds": 0} for line in path.read_text().splitlines()]
+
+
+def answer_all(captioner: Captioner, samples: list[Sample], path: Path) -> list[Prediction]:
+    return predict(captioner, "d", samples, path, GREEDY, batch_size=4)
+
+
+@pytest.mark.parametrize("kept", [0, 3, 4, 9, 10])
+def test_a_stopped_prediction_goes_on_to_the_same_answers(kept: int, captioner: Captioner, tmp_path: Path) -> None:
+    samples = make_dataset(tmp_path, 10)
+    whole, torn = tmp_path / "whole.jsonl", tmp_path / "torn.jsonl"
+    predictions = answer_all(captioner, samples, whole)
+    lines = whole.read_text().splitlines(keepends=True)
+    torn.write_text("".join(lines[:kept]) + "".join(lines[kept:])[:30])
+    assert [one.text for one in answer_all(captioner, samples, torn)] == [one.text for one in predictions]
+    assert without_seconds(torn) == without_seconds(whole)
+    assert len({one.text for one in predictions}) > 1
+
+
+def test_answers_equal_the_captioners_own(captioner: Captioner, tmp_path: Path) -> None:
+    samples = make_dataset(tmp_path, 4)
+    made = answer_all(captioner, samples, tmp_path / "p.jsonl")
+    direct = captioner.answer([s.images for s in samples], [s.instruction for s in samples], GREEDY)
+    assert [one.text for one in made] == direct
+
+
+def test_shared_features_change_nothing(captioner: Captioner, tmp_path: Path) -> None:
+    samples, seen = make_dataset(tmp_path, 6), {}  # type: ignore[var-annotated]
+    plain = answer_all(captioner, samples, tmp_path / "plain.jsonl")
+    for name in ("first.jsonl", "second.jsonl"):
+        cached = predict(captioner, "d", samples, tmp_path / name, GREEDY, 4, seen)
+        assert [one.text for one in cached] == [one.text for one in plain]
+        for image in (tmp_path / "images").iterdir():  # the second time they aren't needed
+            image.unlink()
+            image.write_bytes(b"gone")
+    assert list(seen) == [("d", 0, 4), ("d", 4, 2)]
+
+
+def test_a_sample_that_fails_leaves_its_neighbours_their_answers(captioner: Captioner, tmp_path: Path) -> None:
+    samples = make_dataset(tmp_path, 5)
+    samples[1].images[1].write_text("<html>")
+    samples[2].images[0].unlink()
+    samples[4] = Sample(4, samples[4].images, "  ", ("a dog",))
+    made = answer_all(captioner, samples, tmp_path / "p.jsonl")
+    faults = [one.error or "" for one in made]
+    assert [bool(fault) for fault in faults] == [False, True, True, False, True]
+    assert "1-1.png: looks like HTML" in faults[1]
+    assert "no such image file" in faults[2]
+    assert "instruction is empty" in faults[4]
+    assert [one.text for one in made if one.error] == ["", "", ""]
+    pair = captioner.answer(
+        [samples[0].images, samples[3].images], [samples[0].instruction, samples[3].instruction], GREEDY
+    )
+    assert [made[0].text, made[3].text] == pair
+
+
+def test_answers_to_other_samples_are_refused(captioner: Captioner, tmp_path: Path) -> None:
+    samples = make_dataset(tmp_path, 3)
+    answer_all(captioner, samples, tmp_path / "p.jsonl")
+    with pytest.raises(UserError, match=r"p\.jsonl holds answers to other samples"):
+        answer_all(captioner, samples[1:], tmp_path / "p.jsonl")
+
+
+def patched(monkeypatch: pytest.MonkeyPatch, captioner: Captioner, before: Callable[[int, int], None]) -> None:
+    """Call `before(number of the call, samples in it)` at each generation."""
+    generate, calls = captioner.model.generate, [0]
+
+    def patched_generate(batch: Any, *arguments: Any) -> Any:
+        calls[0] += 1
+        before(calls[0], len(batch.image_counts))
+        return generate(batch, *arguments)
+
+    monkeypatch.setattr(captioner.model, "generate", patched_generate)
+
+
+@pytest.mark.parametrize(("call", "kept"), [(2, 8), (3, 10)])
+def test_a_signal_stops_between_batches(
+    call: int, kept: int, captioner: Captioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, path = make_dataset(tmp_path, 10), tmp_path / "p.jsonl"
+    patched(monkeypatch, captioner, lambda number, _: os.kill(os.getpid(), signal.SIGTERM) if number == call else None)
+    with pytest.raises(Interrupted, match=f"stopped after {kept} of 10 answers") as stopped:
+        answer_all(captioner, samples, path)
+    assert stopped.value.exit_code == 143
+    assert len(path.read_text().splitlines()) == kept
+
+
+def test_batches_are_halved_when_memory_runs_out(
+    captioner: Captioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large_for(most: int) -> Callable[[int, int], None]:
+        def check(_: int, size: int) -> None:
+            if size > most:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+        return check
+
+    samples = make_dataset(tmp_path, 6)
+    expected = predict(captioner, "d", samples, tmp_path / "one.jsonl", GREEDY, batch_size=1)
+    with monkeypatch.context() as patch:
+        patched(patch, captioner, too_large_for(1))
+        made = answer_all(captioner, samples, tmp_path / "p.jsonl")
+    assert [one.text for one in made] == [one.text for one in expected]
+    patched(monkeypatch, captioner, too_large_for(0))
+    with pytest.raises(UserError, match="out of memory with one sample"):
+        answer_all(captioner, samples, tmp_path / "q.jsonl")
+
+
+def eval_recipe(base: Path, root: Path, task: str, *datasets: str, **more: Any) -> EvalRecipe:
+    fields = {"task": task, "datasets": datasets, "model": {"base": str(base), "device": "cpu"}, "batch_size": 4}
+    return EvalRecipe.model_validate(fields | {"decoding": GREEDY, "data_root": str(root)} | more)
+
+
+def test_results_have_the_shape_that_scripts_rely_on(
+    base: Path, captioner: Captioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, count in (("AESOP", 6), ("my-stories", 5)):
+        make_dataset(tmp_path / "data" / name, count)
+        let_it_be_right(captioner, tmp_path / "data" / name)
+    (tmp_path / "data" / "AESOP" / "images" / "2-0.png").unlink()
+    recipe, out = eval_recipe(base, tmp_path / "data", "storytelling", "aesop", "my-stories"), tmp_path / "run"
+    results = evaluate(recipe, out)
+    assert list(results) == ["task", "protocol", "signature", "models", "datasets", "average"]
+    assert results["models"] == {str(base): {"datasets": results["datasets"], "average": results["average"]}}
+    entry = results["datasets"]["AESOP"]
+    assert (entry["n"], entry["failed"], entry["failed_ids"]) == (6, 1, ["2"])
+    assert entry["not_comparable"] == []
+    for metric in ("rouge_l", "cider", "bleu_4"):
+        low, high = entry["ci95"][metric]
+        assert low <= entry[metric] <= high
+        assert low < high
+        mean = (entry[metric] + results["datasets"]["my-stories"][metric]) / 2
+        assert results["average"][metric] == pytest.approx(mean, abs=1e-3)
+    assert json.loads((out / "results.json").read_text()) == results
+    assert {path.name for path in out.iterdir()} == {"recipe.yaml", "environment.json", "predictions", "results.json"}
+    assert len(evaluation_table(results).rows) == 13  # two datasets, their average, and ten published rows of AESOP
+    monkeypatch.setattr("samcli.evaluation.subject.load_model", None)  # finished: no model is needed
+    assert evaluate(recipe, out) == results
+
+
+def test_a_directory_belongs_to_one_recipe_and_its_weights(base: Path, tmp_path: Path) -> None:
+    make_dataset(tmp_path / "mine", 4)
+    recipe, out = eval_recipe(base, tmp_path, "storytelling", "mine"), tmp_path / "run"
+    results = evaluate(recipe, out)
+    other = eval_recipe(base, tmp_path, "storytelling", "mine", limit=2)
+    with pytest.raises(UserError, match="limit: null -> 2"):
+        evaluate(other, out)
+    environment = out / "environment.json"
+    environment.write_text(environment.read_text().replace('"base": "', '"base": "0'))
+    with pytest.raises(UserError, match="same recipe on other files"):
+        evaluate(recipe, out)
+    assert evaluate(recipe, out, overwrite=True) == results
+
+
+def test_names_are_found_whatever_the_case_or_suggested() -> None:
+    assert tasks.datasets_of("storytelling", ["aesop", "VIST", "AESOP"]) == ["AESOP", "VIST"]
+    assert tasks.datasets_of("change-captioning", ["spot_the_diff"]) == ["Spot-the-Diff"]
+    assert tasks.datasets_of("linking", []) == ["world-mmlink"]
+    with pytest.raises(UserError, match="did you mean world-mmlink"):
+        tasks.datasets_of("linking", ["world-mmlnk"])
+    with pytest.raises(UserError, match="AESOP belongs to storytelling, not to linking"):
+        tasks.datasets_of("linking", ["aesop"])
+
+
+def test_missing_data_is_explained(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"(?s)AESOP: no directory AESOP in .*expected: .*to be had"):
+        evaluate(eval_recipe(base, tmp_path, "storytelling", "aesop"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "in_full", "in_part"),
+    [
+        (f"Both show a {SOFA.phrase}.", True, True),
+        ("It is a red sofa.", False, True),
+        ("It is a striped red sofa with blue legs and a vase.", False, True),
+        ("It is a green sofa.", False, False),
+        (f"a {SOFA.phrase}; and a {CHAIR.phrase}", False, False),  # lists earn nothing
+        ("", False, False),
+    ],
+)
+def test_linking_is_judged_strictly(answer: str, in_full: bool, in_part: bool) -> None:
+    sample = Sample(0, (), "", ("x",), linked(SOFA, CHAIR))
+    assert judge(answer, sample) == {"named_in_full": in_full, "named_in_part": in_part}
+
+
+def test_linking_scores_by_hand() -> None:
+    samples = [Sample(number, (), "", ("x",), linked(SOFA, CHAIR, LAMP)) for number in range(4)]
+    texts = [f"a {SOFA.phrase}", "a red sofa", f"a {CHAIR.phrase}", ""]
+    predictions = [Prediction(str(number), text) for number, text in enumerate(texts)]
+    predictions[3] = Prediction("3", "", error="unreadable")
+    entry = linking_entry(Answered("d", samples, predictions), None, 0)
+    assert (entry["n"], entry["failed"], entry["named_in_full"], entry["named_in_part"]) == (4, 1, 25, 50)
+    assert entry["ci95"]["named_in_part"] == pytest.approx([15.0039, 84.9961], abs=1e-3)
+    rates = control_rates(samples, predictions, 0)
+    assert rates["former_shared"].value == 25
+    assert rates["other_things"].value == pytest.approx(12.5)  # one of two others, in one of four samples
+    assert rates["former_minus_others"].value == pytest.approx(12.5)
+
+
+def test_the_control_takes_later_pictures_from_the_next_sample(base: Path, tmp_path: Path) -> None:
+    samples = make_dataset(tmp_path / "links", 3, provenance=linked(SOFA, CHAIR))
+    names = [[image.name for image in sample.images] for sample in shuffle(samples)]
+    assert names == [["0-0.png", "1-1.png"], ["1-0.png", "2-1.png"], ["2-0.png", "0-1.png"]]
+    with pytest.raises(UserError, match="at least two samples"):
+        shuffle(samples[:1])
+    results = evaluate(eval_recipe(base, tmp_path, "linking", "links", control="shuffle"), tmp_path / "run")
+    entry = results["datasets"]["links"]
+    assert {"former_shared", "other_things", "former_minus_others"} < entry.keys()
+    assert entry["ci95"].keys() == entry.keys() - {"n", "failed", "failed_ids", "ci95"}
+
+
+def test_linking_needs_to_know_what_is_shared(base: Path, tmp_path: Path) -> None:
+    make_dataset(tmp_path / "links", 2)
+    with pytest.raises(UserError, match="links: sample 0 doesn't say which thing its pictures share"):
+        evaluate(eval_recipe(base, tmp_path, "linking", "links"), tmp_path / "run")
+
+
+def test_given_predictions_score_as_the_release_does_without_the_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = EvalRecipe(task="storytelling", datasets=("AESOP", "VIST"), data_root=str(tmp_path))
+    results = evaluate(recipe, tmp_path / "run", predictions=GOLDENS)
+    for name in ("AESOP", "VIST"):
+        golden = json.loads((GOLDENS / name / "eval.json").read_text())
+        entry = results["datasets"][name]
+        assert [round(entry[key], 2) for key in ("rouge_l", "cider", "bleu_4")] == list(golden.values())
+        assert entry["n"] == 80
+    assert list(results["models"]) == ["scores-a"]
+    assert "scored against the references beside the predictions" in " ".join(capsys.readouterr().err.split())
+
+
+def test_given_predictions_are_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "AESOP" / "pred.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes((GOLDENS / "AESOP" / "pred.json").read_bytes())
+    recipe = EvalRecipe(task="storytelling", datasets=("AESOP",))
+    with pytest.raises(UserError, match="give another --out"):
+        evaluate(recipe, tmp_path / "run", predictions=tmp_path / "run", overwrite=True)
+    assert path.exists()
+
+
+def test_given_predictions_are_matched_to_the_data_that_is_there(tmp_path: Path) -> None:
+    samples = make_dataset(tmp_path / "data" / "mine", 3)
+    given: list[dict[str, Any]] = [
+        {"id": sample.id, "prediction": sample.references[0], "references": []} for sample in samples[:2]
+    ]
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in given))
+    recipe = EvalRecipe(task="storytelling", datasets=("mine",), data_root=str(tmp_path / "data"))
+    entry = evaluate(recipe, tmp_path / "run", predictions=path)["datasets"]["mine"]
+    assert (entry["n"], entry["failed_ids"]) == (3, ["2"])
+    assert entry["rouge_l"] == pytest.approx(200 / 3, abs=1e-3)
+
+
+def test_requests_are_exact(base: Path, tmp_path: Path) -> None:
+    samples = make_dataset(tmp_path / "mine", 3)
+    assert export_requests(eval_recipe(base, tmp_path, "storytelling", "mine"), tmp_path / "r.jsonl") == 3
+    first = json.loads((tmp_path / "r.jsonl").read_text().splitlines()[0])
+    images = [str(image) for image in samples[0].images]
+    assert first == {"dataset": "mine", "id": 0, "instruction": "what is shared 0", "images": images}

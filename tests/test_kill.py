@@ -1,0 +1,110 @@
+"""Number 5 of the contract: a training run killed at random moments ends with the same bytes as one that was not."""
+
+import json
+import multiprocessing
+import random
+import sys
+import time
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+from samcli.cli import main
+from samcli.model.processor import Processor
+from samcli.model.small import build_small
+from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
+from samcli.recipe import SizesRecipe
+from samcli.training.checkpoint import finished
+from samcli.training.small.base import save_base
+
+KILLS = 20
+STEPS = 80
+RECIPE = f"""
+model: {{base: BASE, device: cpu}}
+data: {{train: PAIRS, augment: released}}
+optim: {{batch_size: 4, accumulate: 2, steps: {STEPS}, warmup_steps: 5, learning_rate: 0.01}}
+checkpoint: {{every_steps: 1, every_minutes: null}}
+log_every: 3
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe for a small random model and a dozen pairs of plain pictures."""
+    root = tmp_path_factory.mktemp("kill")
+    sizes = SizesRecipe(image_size=32, vision_width=16, vision_layers=1, vision_heads=2, qformer_width=16,
+                        qformer_heads=2, queries=4, llm_width=16, llm_layers=1, llm_heads=2, llm_mlp=32)  # fmt: skip
+    words = ["red", "green", "blue", "colour"]
+    processor = Processor(32, build_llm_tokenizer(words), build_qformer_tokenizer(words))
+    model = build_small(sizes, len(processor.tokenizer), len(processor.qformer_tokenizer), seed=0)
+    save_base(model, processor, root / "base")
+    (root / "pairs").mkdir()
+    records = []
+    for index in range(12):
+        for side in "ab":
+            Image.new("RGB", (40, 40), (index * 20, 99, ord(side))).save(root / "pairs" / f"{index}{side}.png")
+        images = [f"{index}a.png", f"{index}b.png"]
+        records.append({"id": index, "img_list": images, "instruction": "colour", "output": words[index % 3]})
+    (root / "pairs" / "annotations.json").write_text(json.dumps(records))
+    path = root / "recipe.yaml"
+    path.write_text(RECIPE.replace("BASE", str(root / "base")).replace("PAIRS", str(root / "pairs")))
+    return path
+
+
+def train(recipe: Path, out: Path) -> None:
+    """The command line, as a process that has already imported what it needs."""
+    sys.argv = ["sam", "train", str(recipe), "--out", str(out), "--resume", "--quiet"]
+    main()
+
+
+@pytest.fixture(scope="module")
+def server() -> ForkServerContext:
+    """Makes fresh processes in a moment: a helper process imports torch once and is forked for each of them."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["samcli.training.run", "tests.test_kill"])
+    return context
+
+
+def steps_done(out: Path) -> int:
+    kept = finished(out / "checkpoints")
+    return int(kept[-1].name.removeprefix("step-")) if kept else 0
+
+
+def kill_at_random(process: ForkServerProcess, out: Path, rng: random.Random) -> None:
+    """Let the run save up to three more checkpoints, wait a moment more, and kill it, wherever it is."""
+    goal = steps_done(out) + rng.randint(0, 3)
+    while process.is_alive() and steps_done(out) < goal:
+        time.sleep(0.005)
+    time.sleep(rng.uniform(0, 0.2))
+    process.kill()
+    process.join()
+
+
+def test_twenty_kills_change_no_byte(recipe: Path, tmp_path: Path, server: ForkServerContext) -> None:
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    finish(server, recipe, straight)
+    rng, died_at = random.Random(1), []
+    for _ in range(KILLS):
+        process = server.Process(target=train, args=(recipe, killed))
+        process.start()
+        kill_at_random(process, killed, rng)
+        died_at.append(steps_done(killed))
+    assert len(set(died_at)) > KILLS // 3, f"the kills hit too few moments: {died_at}"
+    assert died_at[-1] < STEPS, f"the run ended before the last kill: {died_at}"
+    finish(server, recipe, killed)
+    for name in ("adapter/adapter.safetensors", "adapter/adapter.json", "adapter/README.md", "results.json"):
+        assert (straight / name).read_bytes() == (killed / name).read_bytes(), name
+    for name in ("parameters.safetensors", "optimizer.safetensors"):
+        last = [load_file(finished(out / "checkpoints")[-1] / name) for out in (straight, killed)]
+        assert last[0].keys() == last[1].keys()
+        assert all((last[0][key] == last[1][key]).all() for key in last[0])
+
+
+def finish(server: ForkServerContext, recipe: Path, out: Path) -> None:
+    process = server.Process(target=train, args=(recipe, out))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
