@@ -113,7 +113,7 @@ def compare(model: SemanticAlignmentModel, case: Mapping[str, Tensor]) -> Differ
     queries = model.query_outputs(embeds, batch.image_counts, batch.qformer_ids, batch.qformer_mask)
     visual = model.base.language_projection(queries)
     loss = model.answer_loss(visual, batch)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     before, after = _largest(queries, case["visual_tokens_qformer"]), _largest(visual, case["visual_tokens_llm"])
     return {
         "tokens": max(before, after),

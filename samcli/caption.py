@@ -11,7 +11,7 @@ from samcli.caption_batch import BATCH_SIZE, caption_batch, read_requests
 from samcli.console import say
 from samcli.data.image import open_image
 from samcli.errors import UserError
-from samcli.recipe import DecodingRecipe
+from samcli.recipe import DecodingChanges, DecodingRecipe, own_decoding
 from samcli.recipe_file import load_recipe
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run_caption(
     """
     _check_use(images, prompt, batch, out, explain_to)
     flags = {"beams": beams, "max_length": max_length}
-    decoding = load_recipe(DecodingRecipe, None, [(key, value) for key, value in flags.items() if value is not None])
+    changes = load_recipe(DecodingChanges, None, [(key, value) for key, value in flags.items() if value is not None])
     root = Path(image_root).expanduser() if image_root else None
     if batch is not None:
         read_requests(batch, root)
@@ -50,6 +50,7 @@ def run_caption(
     from samcli.model.load import load_model
 
     captioner = load_model(model, adapter, device=device, dtype=dtype)
+    decoding = changes.over(own_decoding(captioner.name))
     if notice := tiny_notice(captioner):
         say(notice)
     if batch is not None and out is not None:
@@ -127,7 +128,7 @@ def caption_images(
     `stream` receives the text in pieces: as it is generated with one beam, else all at once. Raises UserError for a
     picture that can't be read.
     """
-    decoding = decoding or DecodingRecipe()
+    decoding = decoding or own_decoding(captioner.name)
     streamer: Any = None
     if stream is not None and decoding.beams == 1:
         streamer = TextStream(lambda ids: _decoded(captioner, ids), stream)

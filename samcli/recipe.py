@@ -130,6 +130,33 @@ class DecodingRecipe(Section):
     length_penalty: float = Field(1.0, description="exponent of a beam's length; 1 is the mean log-probability")
 
 
+class DecodingChanges(Section):
+    """What to generate otherwise than the model's own way; null leaves it."""
+
+    beams: Positive | None = Field(None, description="beams; null: the model's own (released: 5, tiny: 1)")
+    max_length: Annotated[int, Field(gt=1)] | None = Field(None, description="tokens; null: own (256, tiny: 64)")
+    min_length: Positive | None = Field(None, description="tokens counting BOS; null: the model's own (1)")
+    repetition_penalty: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="null: the model's own (released: 1.5, tiny: 1.0)"
+    )
+    length_penalty: float | None = Field(None, description="exponent of a beam's length; null: the model's own (1)")
+
+    def over(self, own: DecodingRecipe) -> DecodingRecipe:
+        """The model's own way with these changes."""
+        return own.model_copy(update=self.model_dump(exclude_none=True))
+
+
+def own_decoding(base: str) -> DecodingRecipe:
+    """How a model generates unless told otherwise: as released, but for `tiny`.
+
+    The world's right answers repeat words (a man with black hair in a black coat), which the released penalty of 1.5
+    would turn into wrong ones.
+    """
+    if base == "tiny":
+        return DecodingRecipe(beams=1, max_length=64, repetition_penalty=1.0)
+    return DecodingRecipe()
+
+
 class SamRecipe(Section):
     """`sam train`: the paper's training, everything frozen but the guide layers, adaptive layer and projection."""
 
@@ -217,7 +244,7 @@ class EvalRecipe(Section):
     datasets: tuple[str, ...] = Field((), description="datasets of the task; none: all of its world sets")
     model: ModelRecipe = Field(ModelRecipe(), description="the model")
     adapter: str | None = Field(None, description="what `sam train` wrote; null: tiny's own with tiny, else none")
-    decoding: DecodingRecipe = Field(DecodingRecipe(), description="how answers are generated")
+    decoding: DecodingChanges = Field(DecodingChanges(), description="changes to how the model generates")
     protocol: Literal["released"] = Field("released", description="how answers are scored")
     control: Literal["shuffle"] | None = Field(
         None, description="shuffle: the images after the first come from the next sample"
@@ -247,7 +274,7 @@ class AblateRecipe(Section):
     seeds: Positive = Field(3, description="training seeds: 0, 1, ...")
     tasks: tuple[Task, ...] = Field(("linking",), description="tasks, each on all of its datasets")
     datasets: tuple[str, ...] = Field((), description="datasets; none: the world's")
-    decoding: DecodingRecipe = Field(DecodingRecipe(), description="how answers are generated")
+    decoding: DecodingChanges = Field(DecodingChanges(), description="changes to how the model generates")
     batch_size: Positive = Field(20, description="samples answered at once")
     limit: Positive | None = Field(None, description="samples of each dataset; null: all")
     compare_with: tuple[int, ...] = Field((2, 7), description="rows that the others are compared with")

@@ -69,7 +69,8 @@ def load_recipe(
 ) -> Recipe:
     """The recipe in `path` with `overrides` over it, complete and valid; `kind` chooses among several schemas.
 
-    Without a path, the defaults with `overrides` over them. A file without `kind` is of the first one. Raises one UserError that lists all faults, a line each.
+    Without a path, the defaults with `overrides` over them. A file without `kind` is of the first one. Raises one
+    UserError that lists all faults, a line each.
     """
     in_file = read_yaml(path) if path else {}
     given, faults = _overridden(in_file, overrides)

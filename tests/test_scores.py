@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from rouge import Rouge  # type: ignore[import-untyped]
+from rouge import Rouge
 
 from samcli.errors import UserError
 from samcli.evaluation.scores import Scores, clean_up, rouge_l, score_released, signature
@@ -156,5 +156,5 @@ def test_import_loads_neither_the_metric_packages_nor_torch() -> None:
         "print([name for name in ('torch', 'transformers', 'rouge', 'pycocoevalcap') if name in sys.modules])"
     )
     root = Path(__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

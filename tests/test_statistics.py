@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pycocoevalcap.bleu.bleu import Bleu  # type: ignore[import-untyped]
+from pycocoevalcap.bleu.bleu import Bleu
 
 from samcli.evaluation import statistics
 from samcli.evaluation.bleu import bleu_counts, corpus_bleu

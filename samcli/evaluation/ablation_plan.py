@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from samcli.errors import UserError
 from samcli.evaluation.tasks import datasets_of, directory_of, task_of
-from samcli.recipe import AblateRecipe, DecodingRecipe, RowRecipe, SamRecipe
+from samcli.recipe import AblateRecipe, DecodingRecipe, RowRecipe, SamRecipe, own_decoding
 from samcli.recipe_file import explain_differences, find_recipe, load_recipe
 from samcli.recipe_yaml import read_yaml
 from samcli.run_directory import RECIPE
@@ -84,7 +84,7 @@ def _run(recipe: AblateRecipe, row: RowRecipe, seed: int, out: Path) -> Run:
         train=row.train,
         training=training,
         datasets=tuple(name for _, name in chosen_datasets(recipe)),
-        decoding=recipe.decoding,
+        decoding=recipe.decoding.over(own_decoding(training.model.base)),
         batch_size=recipe.batch_size,
         limit=recipe.limit,
         base_hash=hash_here(training.model.base),

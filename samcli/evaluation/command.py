@@ -4,7 +4,7 @@ import io
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from rich.console import Console
 
@@ -18,7 +18,8 @@ from samcli.evaluation.run import export_requests as write_requests
 from samcli.evaluation.tables import Table
 from samcli.recipe import AblateRecipe, EvalRecipe
 
-FORMS = ("table", "md", "csv", "json", "latex")
+Form = Literal["table", "md", "csv", "json", "latex"]
+FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def run_evaluation(
@@ -31,31 +32,33 @@ def run_evaluation(
     form: str,
 ) -> str:
     """Evaluate, or only write the requests; return the results as text."""
-    check_form(form)
+    chosen = check_form(form)
     if export_requests is not None:
         say(f"{write_requests(recipe, export_requests)} requests written to {export_requests}")
         return ""
     results = evaluate(recipe, out, predictions=predictions, overwrite=overwrite)
-    return render(results, evaluation_table(results), form)
+    return render(results, evaluation_table(results), chosen)
 
 
 def run_ablation(
     recipe: AblateRecipe, out: Path, *, only: str | None, overwrite: bool, form: str, dry_run: bool
 ) -> str:
     """Run the ablation, or list what would be run; return the results as text."""
-    check_form(form)
+    chosen = check_form(form)
     rows = parse_rows(only)
     if dry_run:
         plan = planned_runs(recipe, out, only=rows)
         return json.dumps(plan, indent=2) if form == "json" else _plan_text(plan)
     results = ablate(recipe, out, only=rows, overwrite=overwrite)
-    return render(results, ablation_table(results), form)
+    return render(results, ablation_table(results), chosen)
 
 
-def check_form(form: str) -> None:
-    """Raise UserError for a form that isn't known, before hours are spent."""
-    if form not in FORMS:
-        raise UserError(f"--format {form}: expected one of {', '.join(FORMS)}")
+def check_form(form: str) -> Form:
+    """The form, if it is known; raises UserError otherwise, before hours are spent."""
+    for known in FORMS:
+        if known == form:
+            return known
+    raise UserError(f"--format {form}: expected one of {', '.join(FORMS)}")
 
 
 def parse_rows(text: str | None) -> list[int] | None:
@@ -68,7 +71,7 @@ def parse_rows(text: str | None) -> list[int] | None:
     return [int(part) for part in parts]
 
 
-def render(results: dict[str, Any], table: Table, form: str) -> str:
+def render(results: dict[str, Any], table: Table, form: Form) -> str:
     """The results themselves as JSON, or their table in the other forms."""
     if form == "json":
         return json.dumps(results, indent=2, ensure_ascii=False)

@@ -20,7 +20,7 @@ from samcli.files import JsonLines
 from samcli.model.captioner import Captioner
 from samcli.model.processor import Processor
 from samcli.recipe import DecodingRecipe, TextRecipe
-from samcli.training.signals import StopRequest, listening
+from samcli.signals import StopRequest, listening
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from samcli.evaluation.result_tables import is_tiny
 from samcli.evaluation.scores import score_released, signature
 from samcli.evaluation.tasks import LINKING, WORLD_SETS, check_linking, datasets_of, is_published, load_samples
 from samcli.files import atomic_write, read_json, sha256, write_json
-from samcli.recipe import EvalRecipe
+from samcli.recipe import EvalRecipe, own_decoding
 from samcli.recipe_file import explain_differences
 from samcli.run_directory import ENVIRONMENT, open_run, record_environment
 
@@ -123,12 +123,13 @@ def _answers_made(
     subject = Subject(recipe, captioner)
     if is_tiny(subject.name) and any(name not in WORLD_SETS.values() for name in names):
         warn("tiny knows only its own drawn world: its answers about anything else mean nothing")
-    _open(out, recipe, subject.fingerprint(), overwrite)
+    decoding = recipe.decoding.over(own_decoding(subject.base))
+    _open(out, recipe, subject.fingerprint() | {"decoding": decoding.model_dump_json()}, overwrite)
     answers = {}
     for name, asked in samples.items():
         path = out / PREDICTIONS / f"{name}.jsonl"
         if count_answered(path, asked) < len(asked):
-            made = predict(subject.captioner, name, asked, path, recipe.decoding, recipe.batch_size)
+            made = predict(subject.captioner, name, asked, path, decoding, recipe.batch_size)
         else:
             made = read_predictions(path, [name])[name]
         answers[name] = Answered(name, asked, made)

@@ -92,7 +92,7 @@ def clean_up(text: str) -> str:
 
 def rouge_l(prediction: str, references: Sequence[str]) -> float:
     """The best ROUGE-L F over the references, 0..1, of cleaned texts; 0 when the prediction has no words."""
-    from rouge import Rouge  # type: ignore[import-untyped]
+    from rouge import Rouge
 
     if not _has_sentence(prediction):
         return 0.0
@@ -150,8 +150,8 @@ def _cider_and_bleu(
     answers: Sequence[str], truths: Sequence[Sequence[str]]
 ) -> tuple[float, list[float], float, list[float]]:
     """CIDEr and BLEU-4 of the whole and of each sample; samples are keyed by place, so none can hide another."""
-    from pycocoevalcap.bleu.bleu import Bleu  # type: ignore[import-untyped]
-    from pycocoevalcap.cider.cider import Cider  # type: ignore[import-untyped]
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
 
     found = {place: [text] for place, text in enumerate(answers)}
     wanted = {place: list(texts) for place, texts in enumerate(truths)}

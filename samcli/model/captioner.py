@@ -12,7 +12,7 @@ from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DecodingRecipe, TextRecipe
+from samcli.recipe import DecodingRecipe, TextRecipe, own_decoding
 
 Picture = Image.Image | str | Path
 
@@ -59,7 +59,7 @@ class Captioner:
         # made small one by one: a group of photographs needs no more memory than its largest
         pictures = [[self.processor.square(as_picture(image)) for image in group] for group in groups]
         batch = self.processor.batch(pictures, prompts, settings=TextRecipe()).to(self.device)
-        ids = self.model.generate(batch, decoding or DecodingRecipe(), streamer)
+        ids = self.model.generate(batch, decoding or own_decoding(self.name), streamer)
         return self.processor.decode(ids)
 
 

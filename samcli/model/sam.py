@@ -32,7 +32,7 @@ class SemanticAlignmentModel(nn.Module):
         super().__init__()
         qformer, vision = base.qformer.config, base.vision_model.config
         depth = qformer.num_hidden_layers
-        if guidance.to_layer > depth:
+        if guidance.enabled and guidance.to_layer > depth:
             raise ValueError(f"guidance.to_layer is {guidance.to_layer}, but the Q-Former has {depth} layers")
         self.base = base.requires_grad_(False)
         self.base.language_projection.float().requires_grad_(True)  # small steps would round away in half precision

@@ -10,6 +10,7 @@ from samcli.console import progress, say, warn
 from samcli.errors import Interrupted, UserError
 from samcli.recipe import SynthRecipe
 from samcli.run_directory import ENVIRONMENT, open_run, record_environment
+from samcli.signals import listening
 from samcli.synth.lock import locked
 from samcli.synth.workers import Job, make_samples
 from samcli.synth.writer import (
@@ -22,7 +23,6 @@ from samcli.synth.writer import (
     read_entries,
     remove_leftovers,
 )
-from samcli.training.signals import listening
 
 Shard = tuple[int, int]
 WHOLE: Shard = (0, 1)

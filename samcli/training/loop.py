@@ -20,6 +20,7 @@ from samcli.console import progress, say
 from samcli.errors import Interrupted, UserError
 from samcli.files import JsonLines
 from samcli.recipe import CheckpointRecipe, OptimRecipe
+from samcli.signals import StopRequest, listening
 from samcli.training.checkpoint import (
     Checkpoint,
     latest_checkpoint,
@@ -28,7 +29,6 @@ from samcli.training.checkpoint import (
     save_checkpoint,
 )
 from samcli.training.optim import build_optimizers, learning_rate, total_steps
-from samcli.training.signals import StopRequest, listening
 
 BatchT = TypeVar("BatchT")
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
