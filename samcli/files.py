@@ -105,7 +105,7 @@ class JsonLines:
         *whole, _torn = self.path.read_bytes().split(b"\n")
         try:
             return [json.loads(line) for line in whole if line]
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{self.path}: a line is not valid JSON ({error}); remove the file to start anew") from None
 
     def trim(self) -> None:

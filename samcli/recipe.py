@@ -202,7 +202,7 @@ class SizesRecipe(Section):
 class BaseRecipe(Section):
     """`sam train`: stage 0, the small InstructBLIP from nothing, in three steps on the world's single pictures."""
 
-    kind: Literal["base"] = "base"
+    kind: Literal["base"] = Field("base", description="what the recipe is for")
     seed: int = Field(0, description="of weights, pictures, texts and data order")
     sizes: SizesRecipe = SizesRecipe()
     pictures: Positive = Field(80_000, description="single pictures drawn for the vision tower and the Q-Former")

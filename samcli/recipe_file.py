@@ -78,7 +78,7 @@ def load_recipe(
     faults += find_faults(chosen, given)
     if faults:
         from_file = find_faults(chosen, in_file)
-        raise UserError("\n".join(fault.line(str(path) if fault in from_file else "--set") for fault in faults))
+        raise UserError("\n".join(fault.line(str(path) if fault in from_file else "command line") for fault in faults))
     return chosen.model_validate(given)
 
 
@@ -119,6 +119,6 @@ def _schema_of_kind(
     kind = tree.get("kind", kinds[0])
     if kind in kinds:
         return schemas[kinds.index(kind)]
-    origin = "--set" if "kind" in dict(overrides) else path
+    origin = "command line" if "kind" in dict(overrides) else path
     near = did_you_mean(str(kind), kinds)
     raise UserError(f"{origin}: kind: expected one of {', '.join(kinds)} (got {shown(kind)}){near}")

@@ -352,22 +352,22 @@ def test_all_faults_are_told_at_once_each_with_where_it_comes_from(file: Path) -
     text = "seed: x\noptm: {}\nguidance: {context: al}\noptim: {learning_rate: -1, clip_norm: true}\ntext: 3\n"
     lines = faults(file, text, "optim.batch_size=ten", "log_evry=3", "guidance.to_layer=0", "text.answer_tokens=1")
     assert sorted(line.split(";")[0] for line in lines) == [
-        "--set: guidance.to_layer: must be at least 1 (got 0)",
-        "--set: log_evry: unknown key",
-        '--set: optim.batch_size: expected a whole number (got "ten")',
-        "--set: text.answer_tokens: text is not a section (got 3)",
         "FILE: guidance.context: expected 'all' or 'others' (got \"al\")",
         "FILE: optim.clip_norm: expected a number or null (got true)",
         "FILE: optim.learning_rate: must be above 0 (got -1)",
         "FILE: optm: unknown key",
         'FILE: seed: expected a whole number (got "x")',
         "FILE: text: expected a section of keys (got 3)",
+        "command line: guidance.to_layer: must be at least 1 (got 0)",
+        "command line: log_evry: unknown key",
+        'command line: optim.batch_size: expected a whole number (got "ten")',
+        "command line: text.answer_tokens: text is not a section (got 3)",
     ]
 
 
 def test_combination_broken_by_an_override_is_the_overrides_fault(file: Path) -> None:
     (message,) = faults(file, "guidance: {from_layer: 11}\n", "guidance.to_layer=3")
-    assert message.startswith("--set: guidance: from_layer (l = 11) must not be above")
+    assert message.startswith("command line: guidance: from_layer (l = 11) must not be above")
 
 
 def test_combination_broken_in_the_file_is_not_the_overrides_fault(file: Path) -> None:
@@ -376,7 +376,7 @@ def test_combination_broken_in_the_file_is_not_the_overrides_fault(file: Path) -
 
 
 def test_override_below_a_plain_value_is_refused(file: Path) -> None:
-    assert faults(file, "seed: 3\n", "seed.x=1") == ["--set: seed.x: seed is not a section (got 3)"]
+    assert faults(file, "seed: 3\n", "seed.x=1") == ["command line: seed.x: seed is not a section (got 3)"]
 
 
 def test_override_can_mend_the_file(file: Path) -> None:
@@ -431,7 +431,7 @@ def test_kind_chooses_the_schema_and_the_first_is_the_default(file: Path) -> Non
 def test_unknown_kind_lists_the_kinds(file: Path) -> None:
     message = 'kind: expected one of sam, base (got "bse"); did you mean base?'
     assert faults(file, "kind: bse\n", schema=KINDS) == [f"FILE: {message}"]
-    assert faults(file, "kind: sam\n", "kind=bse", schema=KINDS) == [f"--set: {message}"]
+    assert faults(file, "kind: sam\n", "kind=bse", schema=KINDS) == [f"command line: {message}"]
     assert faults(file, "kind: [sam]\n", schema=KINDS) == [
         'FILE: kind: expected one of sam, base (got ["sam"]); did you mean sam?'
     ]
