@@ -277,14 +277,13 @@ def _man(pen: Pen, figure: Figure, hair: RGB) -> None:
 
 def _lashes(pen: Pen, figure: Figure) -> None:
     for side in (-1, 1):
-        for start, end in (((0.5, 0.03), (0.7, -0.02)), ((0.5, 0.12), (0.7, 0.14))):
+        for start, end in (((0.5, 0.02), (0.7, 0.09)), ((0.48, 0.13), (0.64, 0.22))):
             pen.line([figure.at((side * x, y)) for x, y in (start, end)], INK, 0.012)
 
 
 def _woman(pen: Pen, figure: Figure, hair: RGB) -> None:
     _lashes(pen, figure)
-    pen.ellipse(figure.around(-0.36, 0.44, 0.36, 0.78), LIP, outline=False)
-    pen.line([figure.at((x, 0.58)) for x in (-0.3, 0.3)], darker(LIP), 0.008)
+    pen.pieslice(figure.around(-0.42, 0.2, 0.42, 0.82), 10, 170, LIP, outline=False)
 
 
 def _boy(pen: Pen, figure: Figure, hair: RGB) -> None:

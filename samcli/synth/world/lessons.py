@@ -18,13 +18,13 @@ WORDS_A_THING = 7
 SLOTS = MOST_THINGS * WORDS_A_THING + 3
 
 _BOTH = (
-    "Which thing is in both lists?",
-    "Name what the two lists share.",
-    "What do both lists have in common?",
-    "What stands in the first list and in the second?",
-    "Find the entry that is repeated in the second list.",
-    "One {noun} is in both lists. Which one?",
-    "Describe the {noun} that both lists name.",
+    ("Which thing is in both lists?", "It is {shared}."),
+    ("Name what the two lists share.", "The two lists share {shared}."),
+    ("What do both lists have in common?", "Both lists have {shared}."),
+    ("What stands in the first list and in the second?", "Both lists have {shared}."),
+    ("Find the entry that is repeated in the second list.", "The entry is {shared}."),
+    ("One {noun} is in both lists. Which one?", "It is {shared}."),
+    ("Describe the {noun} that both lists name.", "The {noun} in both lists is {shared}."),
 )
 _COMMON = (
     "What do all the lists have in common?",
@@ -77,9 +77,8 @@ def _single(rng: random.Random, accept: Accept) -> Lesson:
 def _both(rng: random.Random, accept: Accept) -> Lesson:
     category = CATEGORIES[rng.choice(list(CATEGORIES))]
     linking = draw_linking(rng, category.name, accept, rng.choice((1, 2, 3, 3, 3)))
-    shared = name(linking.shared)
-    answer = rng.choice((f"{capital(shared)}.", f"Both lists have {shared}.", f"It is {shared}."))
-    return _lesson(linking.views, rng.choice(_BOTH).format(noun=category.noun), answer)
+    question, answer = (text.format(noun=category.noun, shared=name(linking.shared)) for text in rng.choice(_BOTH))
+    return _lesson(linking.views, question, answer)
 
 
 def _common(rng: random.Random, accept: Accept) -> Lesson:

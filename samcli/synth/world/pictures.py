@@ -16,7 +16,8 @@ from samcli.synth.world.sprites import VARIANTS, Pose, aspect, draw_sprite, may_
 from samcli.synth.world.things import CATEGORIES, Thing, draw_near_miss, draw_thing
 
 EXTENTS = {1: (0.38, 0.6), 2: (0.36, 0.5), 3: (0.36, 0.44), 4: (0.3, 0.38)}  # by number of things, of the canvas
-STAR_TRIES = 2000  # a thing of a small split may have no near miss there at all
+RELATED = 0.6  # of the families are stars
+STAR_TRIES = 500  # a thing of a small split may have no near miss there at all
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def draw_family(
     count: int,
     accept: Callable[[Thing], bool],
     member: Thing | None = None,
-    related: float = 0.6,
+    related: float = RELATED,
 ) -> list[Thing]:
     """`count` different things of a category, `member` among them if given, in chance order.
 

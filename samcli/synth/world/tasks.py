@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from samcli.synth.world.grammar import article, capital, name, place
-from samcli.synth.world.pictures import Setting, draw_accepted, draw_company, draw_family, draw_setting
+from samcli.synth.world.pictures import RELATED, Setting, draw_accepted, draw_company, draw_family, draw_setting
 from samcli.synth.world.scenes import INDOOR
 from samcli.synth.world.things import CATEGORIES, Thing, draw_near_miss
 
 Accept = Callable[[Thing], bool]
+PAIR_TRIES = 20  # the shared thing's few relatives may all be in the first view already
 NEAR_MISS_TRIES = 200  # a thing of a small split may have no near miss there at all
 NAMES = tuple("Anna Ben Clara David Ella Felix Greta Hugo Ida Jonas Lena Max Nora Oscar Paula Theo".split())
 
@@ -46,14 +47,17 @@ class Linking:
 def draw_linking(rng: random.Random, category: str, accept: Accept, count: int = 3) -> Linking:
     """Two families of `count` things with one in common; scenes differ.
 
-    Nothing in either view alone tells which of its things is shared (see `draw_family`). In a small split this holds
-    for the first view only: there a thing has few near misses, so that in the second view the shared thing is the
-    centre of a star less often than the others are (measured: 25 % instead of 33 %).
+    Nothing in either view alone tells which of its things is shared (see `draw_family`). Both families are stars or
+    neither is: a thing from a star has near misses in its split more often than others, so that a star drawn around
+    any thing would give it away.
     """
-    first = draw_family(rng, category, count, accept)
+    related = float(rng.random() < RELATED)
+    first = draw_family(rng, category, count, accept, related=related)
     shared = rng.choice(first)
-    while len(set(second := draw_family(rng, category, count, accept, shared)) & set(first)) != 1:
-        pass
+    seconds = (draw_family(rng, category, count, accept, shared, related) for _ in range(PAIR_TRIES))
+    second = next((family for family in seconds if len(set(family) & set(first)) == 1), None)
+    if second is None:
+        return draw_linking(rng, category, accept, count)
     here, there = draw_setting(rng), draw_setting(rng)
     while here.scene == there.scene:
         there = draw_setting(rng)
