@@ -89,7 +89,7 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
     except (RecursionError, ValueError) as error:  # nested thousands deep, or a number of thousands of digits
-        raise UserError(f"{path}: not JSON that can be read: {error}") from error
+        raise UserError(f"{path}: can't be read as JSON: {error}") from error
 
 
 class JsonLines:

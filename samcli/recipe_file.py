@@ -65,20 +65,27 @@ def _parse_override(text: str) -> Override:
 
 
 def load_recipe(
-    schema: type[Recipe] | tuple[type[Recipe], ...], path: Path | None, overrides: Sequence[Override] = ()
+    schema: type[Recipe] | tuple[type[Recipe], ...],
+    path: Path | None,
+    overrides: Sequence[Override] = (),
+    origin: str = "command line",
 ) -> Recipe:
     """The recipe in `path` with `overrides` over it, complete and valid; `kind` chooses among several schemas.
 
-    Without a path, the defaults with `overrides` over them. A file without `kind` is of the first one. Raises one
-    UserError that lists all faults, a line each.
+    Without a path, the defaults with `overrides` over them; `origin` is what faults of those are said to be of. A file
+    without `kind` is of the first one. Raises one UserError that lists all faults, a line each.
     """
     in_file = read_yaml(path) if path else {}
     given, faults = _overridden(in_file, overrides)
-    chosen = schema if isinstance(schema, type) else _schema_of_kind(schema, given, path, overrides)
+    chosen = (
+        schema
+        if isinstance(schema, type)
+        else _schema_of_kind(schema, given, origin if "kind" in dict(overrides) else str(path))
+    )
     faults += find_faults(chosen, given)
     if faults:
         from_file = find_faults(chosen, in_file)
-        raise UserError("\n".join(fault.line(str(path) if fault in from_file else "command line") for fault in faults))
+        raise UserError("\n".join(fault.line(str(path) if fault in from_file else origin) for fault in faults))
     return chosen.model_validate(given)
 
 
@@ -112,13 +119,10 @@ def _overridden(tree: dict[str, Any], overrides: Sequence[Override]) -> tuple[di
     return changed, faults
 
 
-def _schema_of_kind(
-    schemas: tuple[type[Recipe], ...], tree: dict[str, Any], path: Path | None, overrides: Sequence[Override]
-) -> type[Recipe]:
+def _schema_of_kind(schemas: tuple[type[Recipe], ...], tree: dict[str, Any], origin: str) -> type[Recipe]:
     kinds = [schema.model_fields["kind"].default for schema in schemas]
     kind = tree.get("kind", kinds[0])
     if kind in kinds:
         return schemas[kinds.index(kind)]
-    origin = "command line" if "kind" in dict(overrides) else path
     near = did_you_mean(str(kind), kinds)
     raise UserError(f"{origin}: kind: expected one of {', '.join(kinds)} (got {shown(kind)}){near}")

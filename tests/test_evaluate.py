@@ -26,12 +26,13 @@ from samcli.model.load import load_model
 from samcli.model.processor import Processor
 from samcli.model.small import build_small
 from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
-from samcli.recipe import DecodingRecipe, EvalRecipe, SizesRecipe
+from samcli.recipe import DecodingChanges, DecodingRecipe, EvalRecipe, SizesRecipe
 from samcli.synth.world.things import Thing
 from samcli.training.small.base import save_base
 
 GOLDENS = Path(__file__).parent / "goldens" / "scores-a"
-GREEDY = DecodingRecipe(beams=1, max_length=8, repetition_penalty=1.0)
+CHANGES = DecodingChanges(beams=1, max_length=8, repetition_penalty=1.0)
+GREEDY = CHANGES.over(DecodingRecipe())
 WORDS = "a red blue dog cat on the sofa what is shared".split()
 
 SOFA = Thing("furniture", ("sofa", "red", "plain", "blue", "vase"))
@@ -204,7 +205,7 @@ def test_batches_are_halved_when_memory_runs_out(
 
 def eval_recipe(base: Path, root: Path, task: str, *datasets: str, **more: Any) -> EvalRecipe:
     fields = {"task": task, "datasets": datasets, "model": {"base": str(base), "device": "cpu"}, "batch_size": 4}
-    return EvalRecipe.model_validate(fields | {"decoding": GREEDY, "data_root": str(root)} | more)
+    return EvalRecipe.model_validate(fields | {"decoding": CHANGES, "data_root": str(root)} | more)
 
 
 def test_results_have_the_shape_that_scripts_rely_on(

@@ -142,7 +142,5 @@ def _fault(check: Callable[..., object], *arguments: Any) -> str:
 
 def _training(base: str, row: RowRecipe, seed: int) -> SamRecipe:
     """The base recipe with the row's settings and the seed; raises UserError that names the row for faulty ones."""
-    try:
-        return load_recipe(SamRecipe, find_recipe(base), [*row.overrides.items(), ("seed", seed)])
-    except UserError as error:
-        raise UserError(str(error).replace("--set:", f"row {row.row}, overrides:")) from error
+    overrides = [*row.overrides.items(), ("seed", seed)]
+    return load_recipe(SamRecipe, find_recipe(base), overrides, origin=f"row {row.row}, overrides")

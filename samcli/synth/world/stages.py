@@ -91,8 +91,10 @@ def _stand_in(canvas: Image.Image, mask: Image.Image, scene: Image.Image) -> Ima
 def describe(draft: Draft) -> Draft:
     """Write instruction and answer: the world's own captioner, exact and independent of the backgrounds."""
     rng = random.Random(f"{draft.seed}/describe")
-    draft.instruction = rng.choice(instructions.LINKING[draft.kind])
-    form = rng.choice(instructions.LINKING_ANSWERS)
+    pool = instructions.LINKING[draft.kind]
+    which = rng.randrange(len(pool))
+    draft.instruction = pool[which]
+    form = instructions.LINKING_ANSWERS[which % len(instructions.LINKING_ANSWERS)]
     draft.answer = form.format(noun=CATEGORIES[draft.kind].noun, shared=name(draft.shared))
     draft.provenance |= {
         "kind": draft.kind,
