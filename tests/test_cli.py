@@ -1,0 +1,183 @@
+"""The command line: what it prints where, its exit codes, and how light it is to start."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from samcli import __version__, cli
+from samcli.console import stderr
+from samcli.synth.command import parse_shard
+from tests.test_kill import recipe as kill_recipe
+
+small_recipe = kill_recipe  # a small random model, twelve pairs of plain pictures, and the recipe that trains on them
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended; white space in `err` is evened out, since messages are wrapped."""
+
+    code: int
+    out: str
+    err: str
+
+
+Sam = Callable[..., Ended]
+
+
+@pytest.fixture
+def sam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Sam:
+    """Run `sam` with these arguments in an empty directory; give exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAM_CACHE", str(tmp_path / "cache"))
+
+    def run(*arguments: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["sam", *map(str, arguments)])
+        monkeypatch.setattr(cli, "_debug", False)
+        monkeypatch.setattr(stderr, "quiet", False)
+        code: int | str | None = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        captured = capsys.readouterr()
+        return Ended(int(code or 0), captured.out, " ".join(captured.err.split()))
+
+    return run
+
+
+def test_help_needs_no_heavy_library() -> None:
+    code = (
+        "import sys; sys.argv = ['sam', '--help']\n"
+        "from samcli import cli\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'transformers', 'numpy', 'PIL') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+    assert all(command in done.stdout for command in ("synth", "train", "eval", "ablate", "caption"))
+
+
+def test_version(sam: Sam) -> None:
+    assert sam("--version").out.strip() == f"sam {__version__}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["caption"], "no pictures were given"),
+        (["caption", "a.png"], "no prompt was given"),
+        (["caption", "a.png", "--prompt", "x"], "a.png: no such image file"),
+        (["train", "ful", "--dry-run"], "did you mean full"),
+        (["train", "full", "--set", "optim.lr=1", "--dry-run"], "optim.lr: unknown key"),
+        (["train", "full", "--batch-size", "0", "--dry-run"], "command line: optim.batch_size: must be above 0"),
+        (["train", "tiny/sam", "--set", "guidance.from_layer=12", "--set", "guidance.to_layer=3"], "must not be above"),
+        (["eval", "--task", "storytelling", "--datasets", "aesop"], "expected: data/AESOP/annotations.json"),
+        (["eval", "--task", "storyteling"], "did you mean storytelling"),
+        (["eval", "--format", "xml"], "--format xml: expected one of table, md, csv, json, latex"),
+        (["ablate", "tiny/table3", "--only", "two"], "--only two: expected numbers of rows"),
+        (["synth"], "synth needs --out DIR"),
+        (["synth", "--out", "x", "--engine", "ray"], "--engine ray is not available"),
+        (["synth", "--out", "x", "--shard", "3/3"], "--shard 3/3: expected I/N"),
+    ],
+)
+def test_wrong_input_is_one_message_and_exit_code_two(sam: Sam, arguments: list[str], message: str) -> None:
+    ended = sam(*arguments)
+    assert ended.code == 2
+    assert message in ended.err
+    assert "Traceback" not in ended.err
+    assert ended.out == ""
+
+
+def test_debug_shows_the_traceback(sam: Sam) -> None:
+    ended = sam("train", "ful", "--dry-run", "--debug")
+    assert ended.code == 2
+    assert "Traceback" in ended.err
+
+
+def test_the_plan_as_json_is_all_that_is_printed(sam: Sam) -> None:
+    ended = sam("train", "full", "--dry-run", "--json")
+    plan = json.loads(ended.out)
+    assert ended.code == 0
+    assert plan["parameters"]["trained"] == 4_332_417
+    assert plan["missing"]
+
+
+def test_the_plan_for_people_names_what_is_missing(sam: Sam) -> None:
+    assert "4,332,417" in sam("train", "full", "--dry-run").out
+
+
+def test_training_is_resumed_only_when_asked(sam: Sam, small_recipe: Path, tmp_path: Path) -> None:
+    short = ("--set", "optim.steps=4", "--set", "checkpoint.every_steps=2", "--out", tmp_path / "run", "--quiet")
+    assert sam("train", small_recipe, *short).code == 0
+    assert (tmp_path / "run/adapter/adapter.safetensors").exists()
+    assert json.loads((tmp_path / "run/environment.json").read_text())["seed"] == 0
+    (tmp_path / "run/results.json").unlink()
+    refused = sam("train", small_recipe, *short)
+    assert refused.code == 2
+    assert "--resume goes on with it" in refused.err
+    assert sam("train", small_recipe, *short, "--resume").code == 0
+    assert "is finished" in sam("train", small_recipe, *short[:-1], "--resume").err
+    other = sam("train", small_recipe, *short, "--set", "seed=3")
+    assert "seed: 0 -> 3" in other.err
+    assert sam("train", small_recipe, *short, "--set", "seed=3", "--overwrite").code == 0
+
+
+def test_a_set_is_made_shown_counted_and_previewed(sam: Sam, tmp_path: Path) -> None:
+    made = sam("synth", "--out", "set", "--samples", "2", "--workers", "1", "--preview", "--report", "--quiet")
+    assert made.code == 0
+    assert "2 of 2 samples of world-mmlink, complete" in made.out
+    assert (tmp_path / "set/preview.html").exists()
+    record = json.loads((tmp_path / "set/annotations.json").read_text())[1]
+    assert record["output"] in sam("synth", "--out", "set", "--show", "1").out
+    assert "goes on with 2 samples" in sam("synth", "--out", "set", "--samples", "2", "--dry-run").out
+
+
+def test_predictions_are_scored_without_a_model(sam: Sam, tmp_path: Path) -> None:
+    goldens = Path(__file__).parent / "goldens" / "scores-a"
+    arguments = ("eval", "--task", "storytelling", "--datasets", "aesop,vist", "--predictions", goldens, "--quiet")
+    ended = sam(*arguments, "--format", "json", "--out", "scores")
+    results = json.loads(ended.out)
+    assert results["protocol"] == "released"
+    assert round(results["datasets"]["AESOP"]["cider"], 2) == 529.08
+    table = sam(*arguments, "--out", "scores")
+    assert "AESOP" in table.out
+    assert "SAM" in table.out
+    for form, mark in (("md", "|"), ("csv", ","), ("latex", "tabular")):
+        assert mark in sam(*arguments, "--out", "scores", "--format", form).out
+
+
+def test_an_ablation_lists_its_runs(sam: Sam, small_recipe: Path, tmp_path: Path) -> None:
+    path = tmp_path / "table.yaml"
+    path.write_text(
+        f"kind: ablate\nbase: {small_recipe}\nseeds: 2\nrows:\n- {{row: 2, name: data, overrides: "
+        "{guidance.enabled: false}}\n- {row: 7, name: SAM}\n"
+    )
+    text = sam("ablate", path, "--dry-run").out
+    assert text.count("to train and evaluate") == 4
+    plan = json.loads(sam("ablate", path, "--dry-run", "--format", "json", "--only", "7").out)
+    assert {run["row"] for run in plan["runs"]} == {7}
+
+
+def test_shards_are_read() -> None:
+    assert parse_shard("2/4") == (2, 4)
+    assert parse_shard(None) is None
+
+
+def test_an_interrupt_exits_with_130(sam: Sam, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    ended = sam()
+    assert ended.code == 130
+    assert "interrupted" in ended.err
+
+
+def test_recipe_names_are_completed() -> None:
+    assert cli._complete_recipe("tiny/s") == ["tiny/sam", "tiny/synth"]
