@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_load import Bomb, answer, save_small
 
 import samcli.model.adapter as adapter_module
 from samcli.errors import UserError
@@ -20,6 +19,7 @@ from samcli.model.adapter import find_adapter, save_adapter
 from samcli.model.load import Base, load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import GuidanceRecipe, ModelRecipe
+from tests.test_load import Bomb, answer, save_small
 
 GUIDANCE = GuidanceRecipe(from_layer=1, to_layer=2)
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from test_load import GREEDY, save_small, small_processor
 
 from samcli.answers import TextStream, for_terminal
 from samcli.caption import caption_images, run_caption, tiny_notice
@@ -22,6 +21,7 @@ from samcli.model.captioner import Captioner
 from samcli.model.load import load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import DecodingRecipe, GuidanceRecipe
+from tests.test_load import GREEDY, save_small, small_processor
 
 PROMPT = "what do both pictures show"
 BEAMS = DecodingRecipe(beams=2, max_length=6)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_load import SIZES, save_small
 
 from samcli.data.image import open_image
 from samcli.errors import UserError
@@ -17,6 +16,7 @@ from samcli.model.guidance import Groups
 from samcli.model.load import load_base
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import GuidanceRecipe, ModelRecipe
+from tests.test_load import SIZES, save_small
 
 SIDE = SIZES.image_size // SIZES.patch_size
 PROMPT, ANSWER = "what do both pictures show", "a red cat \x1b[31m and a dog"
