@@ -182,7 +182,7 @@ class SizesRecipe(Section):
     qformer_width: Positive = Field(144, description="channels of a query or text token")
     qformer_layers: Positive = Field(12, description="12, so that every l and k of the paper exists")
     qformer_heads: Positive = Field(4, description="attention heads; must divide qformer_width")
-    queries: Positive = Field(24, description="visual tokens an image")
+    queries: Positive = Field(17, description="visual tokens an image: one for each word that names what it shows")
     llm_width: Positive = Field(256, description="channels of a token")
     llm_layers: Positive = Field(5, description="transformer layers")
     llm_heads: Positive = Field(4, description="attention heads; must divide llm_width")

@@ -17,7 +17,7 @@ from samcli.synth.world.scenes import LIGHTS, SCENES, WEATHERS, paint_ground
 from samcli.synth.world.sets import SETS
 from samcli.synth.world.splits import SPLITS, belongs_to, split_of
 from samcli.synth.world.sprites import _ARTISTS, VARIANTS, Pose, aspect, draw_sprite, may_mirror
-from samcli.synth.world.tasks import draw_change, draw_group, draw_linking, draw_story
+from samcli.synth.world.tasks import Linking, draw_change, draw_group, draw_linking, draw_story
 from samcli.synth.world.things import CATEGORIES, Thing, draw_near_miss, draw_thing
 
 HEIGHT = 48  # the smallest side, in pixels, at which things are shown to the embedded model
@@ -167,38 +167,30 @@ def centres(things: Sequence[Thing]) -> list[Thing]:
     return [thing for thing in things if all(gap[thing, other] == 1 for other in things if other != thing)]
 
 
-def shared_centres(split: str, draws: int) -> tuple[Counter[int], Counter[int], Counter[tuple[int, int]]]:
-    """For each view: how many are stars, in how many the centre is shared; and where the shared thing stands."""
+def linkings(split: str, count: int, draws: int) -> list[Linking]:
     rng = random.Random(6)
-    stars, hits, places = Counter[int](), Counter[int](), Counter[tuple[int, int]]()
-    for _ in range(draws):
-        linking = draw_linking(rng, rng.choice(list(CATEGORIES)), belongs_to(split))
-        for side, view in enumerate(linking.views):
-            places[side, view.things.index(linking.shared)] += 1
-            if len(star := centres(view.things)) == 1:
-                stars[side] += 1
-                hits[side] += star[0] == linking.shared
-    return stars, hits, places
+    return [draw_linking(rng, rng.choice(list(CATEGORIES)), belongs_to(split), count) for _ in range(draws)]
 
 
-def is_a_third(part: int, whole: int) -> bool:
+def as_chance_has_it(part: int, whole: int, share: float) -> bool:
     """Whether a count lies within three standard deviations of what chance alone gives."""
-    return whole > 100 and abs(part - whole / 3) < 3 * (whole * 2 / 9) ** 0.5
+    return whole > 100 and abs(part - whole * share) < 3 * (whole * share * (1 - share)) ** 0.5
 
 
-def test_nothing_in_one_view_tells_which_thing_is_shared() -> None:
-    draws = 1500
-    stars, hits, places = shared_centres("train", draws)
-    assert all(is_a_third(hits[side], stars[side]) for side in (0, 1)), (hits, stars)
-    assert all(is_a_third(places[side, where], draws) for side in (0, 1) for where in range(3)), places
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_shared_thing_stands_anywhere(split: str) -> None:
+    drawn = linkings(split, 2, 600)
+    for side in (0, 1):
+        left = sum(linking.views[side].things[0] == linking.shared for linking in drawn)
+        assert as_chance_has_it(left, len(drawn), 1 / 2)
 
 
-def test_in_a_small_split_the_first_view_tells_nothing_and_the_second_little() -> None:
-    draws = 500
-    stars, hits, places = shared_centres("test", draws)
-    assert is_a_third(hits[0], stars[0])
-    assert 0.18 < hits[1] / stars[1] < 0.36
-    assert all(is_a_third(places[side, where], draws) for side in (0, 1) for where in range(3)), places
+def test_the_shared_thing_of_three_is_their_centre_no_more_often_than_another() -> None:
+    drawn = linkings("train", 3, 1500)
+    for side in (0, 1):
+        stars = [(linking, star) for linking in drawn if len(star := centres(linking.views[side].things)) == 1]
+        hits = sum(star[0] == linking.shared for linking, star in stars)
+        assert as_chance_has_it(hits, len(stars), 1 / 3)
 
 
 def test_pairs_share_exactly_one_thing_in_different_scenes() -> None:

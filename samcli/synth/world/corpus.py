@@ -9,19 +9,20 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samcli.console import progress
 from samcli.files import atomic_write, write_json
-from samcli.synth.world.pictures import Picture, draw_any, patch_owners, render
+from samcli.synth.world.pictures import MOST_THINGS, Picture, draw_any, patch_owners, render
 from samcli.synth.world.scenes import LIGHTS, SCENES, WEATHERS
 from samcli.synth.world.splits import belongs_to, rng_for
 from samcli.synth.world.things import CATEGORIES
 
 CHUNK = 1000
-MOST_THINGS = 3
+VERSION = 2  # of what the same seed draws
 GROUND = "ground"
 
 
@@ -54,7 +55,7 @@ def label_picture(picture: Picture) -> NDArray[np.int16]:
 
 @dataclass(frozen=True)
 class Corpus:
-    """N pictures as memory-mapped arrays."""
+    """N pictures as arrays."""
 
     pixels: NDArray[np.uint8]  # (N, size, size, 3)
     owners: NDArray[np.int8]  # (N, size / patch, size / patch), -1: the ground
@@ -73,10 +74,10 @@ def make_corpus(
     directory: Path, count: int, seed: int, size: int, patch: int, workers: int, split: str = "train"
 ) -> Corpus:
     """Make (or go on making) `count` pictures under `directory` and open them; other settings there start anew."""
-    identity = {"count": count, "seed": seed, "size": size, "patch": patch, "split": split, "version": 1}
+    identity = {"count": count, "seed": seed, "size": size, "patch": patch, "split": split, "version": VERSION}
     stamp = directory / "corpus.json"
     if not stamp.exists() or json.loads(stamp.read_text()) != identity:
-        for stale in directory.glob("*.npy"):
+        for stale in directory.glob("*.npz"):
             stale.unlink()
         write_json(stamp, identity)
     starts = range(0, count, CHUNK)
@@ -85,7 +86,7 @@ def make_corpus(
     with ProcessPoolExecutor(workers) as pool, progress("drawing pictures", len(missing) * CHUNK) as advance:
         for _ in pool.map(make, missing):
             advance(CHUNK)
-    return _open(directory, starts)
+    return _open(directory, starts, count)
 
 
 def _make_chunk(directory: Path, seed: int, size: int, patch: int, split: str, count: int, start: int) -> None:
@@ -99,6 +100,13 @@ def _make_chunk(directory: Path, seed: int, size: int, patch: int, split: str, c
         )
 
 
-def _open(directory: Path, starts: Sequence[int]) -> Corpus:
-    chunks = [np.load(directory / f"{start:08d}.npz", allow_pickle=False) for start in starts]
-    return Corpus(*(np.concatenate([chunk[name] for chunk in chunks]) for name in ("pixels", "owners", "labels")))
+def _open(directory: Path, starts: Sequence[int], count: int) -> Corpus:
+    """All chunks as one; filled piece by piece, since two copies of the pixels may not fit into memory."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for start in starts:
+        with np.load(directory / f"{start:08d}.npz", allow_pickle=False) as chunk:
+            for name in chunk.files:
+                part = chunk[name]
+                whole = arrays.setdefault(name, np.empty((count, *part.shape[1:]), part.dtype))
+                whole[start : start + len(part)] = part
+    return Corpus(**arrays)

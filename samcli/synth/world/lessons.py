@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from samcli.synth.world.grammar import capital, name
+from samcli.synth.world.pictures import MOST_THINGS
 from samcli.synth.world.questions import ask
 from samcli.synth.world.tasks import Accept, View, draw_any_view, draw_change, draw_group, draw_linking, draw_story
 from samcli.synth.world.things import CATEGORIES
 
-MOST_THINGS = 3
 WORDS_A_THING = 7
 SLOTS = MOST_THINGS * WORDS_A_THING + 3
 
@@ -71,12 +71,12 @@ def _lesson(views: tuple[View, ...], question: str, answer: str) -> Lesson:
 def _single(rng: random.Random, accept: Accept) -> Lesson:
     count = rng.choice((1, 1, 2, 2, 3))
     views = tuple(draw_any_view(rng, accept) for _ in range(count))
-    return _lesson(views, *ask(rng, views, rng.choice(("picture", "list"))))
+    return _lesson(views, *ask(rng, views, accept, rng.choice(("picture", "list"))))
 
 
 def _both(rng: random.Random, accept: Accept) -> Lesson:
     category = CATEGORIES[rng.choice(list(CATEGORIES))]
-    linking = draw_linking(rng, category.name, accept, rng.choice((1, 2, 3, 3, 3)))
+    linking = draw_linking(rng, category.name, accept, rng.choice((1, 2, 2, 2)))
     question, answer = (text.format(noun=category.noun, shared=name(linking.shared)) for text in rng.choice(_BOTH))
     return _lesson(linking.views, question, answer)
 

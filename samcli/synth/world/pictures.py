@@ -15,7 +15,8 @@ from samcli.synth.world.scenes import INDOOR, LIGHTS, SCENES, WEATHERS, paint_gr
 from samcli.synth.world.sprites import VARIANTS, Pose, aspect, draw_sprite, may_mirror
 from samcli.synth.world.things import CATEGORIES, Thing, draw_near_miss, draw_thing
 
-EXTENTS = {1: (0.38, 0.6), 2: (0.36, 0.5), 3: (0.36, 0.44), 4: (0.3, 0.38)}  # by number of things, of the canvas
+MOST_THINGS = 2  # in a picture: the main one and a distractor, as in MmLINK
+EXTENTS = {1: (0.44, 0.64), 2: (0.42, 0.56)}  # of the canvas, by number of things
 RELATED = 0.6  # of the families are stars
 STAR_TRIES = 500  # a thing of a small split may have no near miss there at all
 
@@ -153,7 +154,7 @@ def draw_accepted(rng: random.Random, category: str, accept: Callable[[Thing], b
     return thing
 
 
-def draw_company(rng: random.Random, accept: Callable[[Thing], bool], most: int = 3) -> list[Thing]:
+def draw_company(rng: random.Random, accept: Callable[[Thing], bool], most: int = MOST_THINGS) -> list[Thing]:
     """One to `most` things: a family, or a mixed company."""
     count = rng.randint(1, most)
     if rng.random() < 0.5:
@@ -161,6 +162,6 @@ def draw_company(rng: random.Random, accept: Callable[[Thing], bool], most: int 
     return [draw_accepted(rng, rng.choice(list(CATEGORIES)), accept) for _ in range(count)]
 
 
-def draw_any(rng: random.Random, accept: Callable[[Thing], bool], most: int = 3) -> Picture:
+def draw_any(rng: random.Random, accept: Callable[[Thing], bool], most: int = MOST_THINGS) -> Picture:
     """A picture of one to `most` things in some scene."""
     return place_things(rng, draw_company(rng, accept, most), draw_setting(rng))

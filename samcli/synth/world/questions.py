@@ -4,15 +4,11 @@ import random
 from collections.abc import Sequence
 
 from samcli.synth.world.grammar import capital, enumerate_things, name
-from samcli.synth.world.tasks import View
-from samcli.synth.world.things import CATEGORIES, Thing, draw_near_miss
+from samcli.synth.world.tasks import Accept, View, near_miss_within
+from samcli.synth.world.things import CATEGORIES, Thing
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
-PLACES = {
-    1: ("in the middle",),
-    2: ("on the left", "on the right"),
-    3: ("on the left", "in the middle", "on the right"),
-}
+PLACES = {1: ("in the middle",), 2: ("on the left", "on the right")}
 _WORDINGS = {
     "describe": (
         "Describe the picture.",
@@ -28,18 +24,18 @@ _WORDINGS = {
 }
 
 
-def ask(rng: random.Random, views: Sequence[View], word: str = "picture") -> tuple[str, str]:
+def ask(rng: random.Random, views: Sequence[View], accept: Accept, word: str = "picture") -> tuple[str, str]:
     """A question about one of `views` and its answer; with several views the question says which `word` it means."""
     which = rng.randrange(len(views))
     kind = rng.choices(tuple(_WORDINGS), weights=(4, 6, 1, 3, 2, 2))[0]
-    question, answer = _ask_one(rng, views[which], kind)
+    question, answer = _ask_one(rng, views[which], kind, accept)
     if len(views) > 1:
         scope = f"the {ORDINALS[which]} {word}"
         question = rng.choice((f"In {scope}: {question}", f"Look at {scope}. {question}"))
     return question.replace("picture", word), answer
 
 
-def _ask_one(rng: random.Random, view: View, kind: str) -> tuple[str, str]:
+def _ask_one(rng: random.Random, view: View, kind: str, accept: Accept) -> tuple[str, str]:
     wording = rng.choice(_WORDINGS[kind])
     where = rng.randrange(len(view.things))
     thing, spot = view.things[where], PLACES[len(view.things)][where]
@@ -53,15 +49,16 @@ def _ask_one(rng: random.Random, view: View, kind: str) -> tuple[str, str]:
         attribute = rng.choice(list(thing.attributes))
         return wording.format(attribute=attribute, place=spot), f"It is {thing[attribute]}."
     if kind == "presence":
-        return _presence(rng, view, thing, wording)
+        return _presence(rng, view, thing, wording, accept)
     category = CATEGORIES[thing.category]
     members = [other for other in view.things if other.category == thing.category]
     return wording.format(nouns=category.plural), f"{capital(enumerate_things(members))}."
 
 
-def _presence(rng: random.Random, view: View, thing: Thing, wording: str) -> tuple[str, str]:
+def _presence(rng: random.Random, view: View, thing: Thing, wording: str, accept: Accept) -> tuple[str, str]:
     """Ask for a thing that is there, or for a near miss of it that isn't."""
-    asked = thing if rng.random() < 0.5 else draw_near_miss(rng, thing)
+    near = near_miss_within(rng, thing, accept)
+    asked = near if near is not None and rng.random() < 0.5 else thing
     return wording.format(thing=name(asked)), "Yes." if asked in view.things else "No."
 
 

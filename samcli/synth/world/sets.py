@@ -11,7 +11,7 @@ from samcli.synth.run import synthesise
 from samcli.synth.writer import is_complete
 
 SETS: tuple[str, ...] = get_args(SynthRecipe.model_fields["dataset"].annotation)
-VERSION = 1  # of the world: raised when any picture or sentence changes, so that no old set is taken for a new one
+VERSION = 2  # of the world: raised when any picture or sentence changes, so that no old set is taken for a new one
 
 
 def cache_root() -> Path:

@@ -10,7 +10,7 @@ from samcli.synth.pipeline import Draft, Frame, Pipeline, Source
 from samcli.synth.world import instructions
 from samcli.synth.world.grammar import name, read_mentions
 from samcli.synth.world.pen import paste
-from samcli.synth.world.pictures import EXTENTS, Setting, draw_pose
+from samcli.synth.world.pictures import EXTENTS, MOST_THINGS, Setting, draw_pose
 from samcli.synth.world.scenes import paint_ground, veil
 from samcli.synth.world.splits import belongs_to, rng_for
 from samcli.synth.world.sprites import Pose, draw_sprite
@@ -27,7 +27,7 @@ _ELSEWHERE = ("animal", "vehicle")
 class WorldGrouper:
     """Two families of things that share one, in different scenes; the shared one in two different poses."""
 
-    def __init__(self, split: str, seed: int, things: int = 3) -> None:
+    def __init__(self, split: str, seed: int, things: int = MOST_THINGS) -> None:
         self.split, self.seed, self.things = split, seed, things
 
     def __call__(self, index: int, attempt: int) -> Draft:

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from samcli.synth.world.grammar import article, capital, name, place
-from samcli.synth.world.pictures import RELATED, Setting, draw_accepted, draw_company, draw_family, draw_setting
+from samcli.synth.world.pictures import (
+    MOST_THINGS,
+    RELATED,
+    Setting,
+    draw_accepted,
+    draw_company,
+    draw_family,
+    draw_setting,
+)
 from samcli.synth.world.scenes import INDOOR
 from samcli.synth.world.things import CATEGORIES, Thing, draw_near_miss
 
@@ -31,7 +39,7 @@ class View:
         return place(self.setting.scene, self.setting.light, self.setting.weather)
 
 
-def draw_any_view(rng: random.Random, accept: Accept, most: int = 3) -> View:
+def draw_any_view(rng: random.Random, accept: Accept, most: int = MOST_THINGS) -> View:
     """One to `most` things, a family or a mixed company, anywhere."""
     return View(tuple(draw_company(rng, accept, most)), draw_setting(rng))
 
@@ -44,12 +52,12 @@ class Linking:
     shared: Thing
 
 
-def draw_linking(rng: random.Random, category: str, accept: Accept, count: int = 3) -> Linking:
+def draw_linking(rng: random.Random, category: str, accept: Accept, count: int = MOST_THINGS) -> Linking:
     """Two families of `count` things with one in common; scenes differ.
 
     Nothing in either view alone tells which of its things is shared (see `draw_family`). Both families are stars or
     neither is: a thing from a star has near misses in its split more often than others, so that a star drawn around
-    any thing would give it away.
+    any thing would give it away. (With three things in a small split it still would, a little: few stars are left.)
     """
     related = float(rng.random() < RELATED)
     first = draw_family(rng, category, count, accept, related=related)
@@ -160,6 +168,12 @@ def _vary_setting(rng: random.Random, model: Setting, share_light: bool) -> Sett
     return replace(other, light=model.light) if share_light else replace(other, weather=model.weather)
 
 
+def near_miss_within(rng: random.Random, thing: Thing, accept: Accept) -> Thing | None:
+    """A near miss that `accept` takes; None when (almost certainly) there is none."""
+    tries = (draw_near_miss(rng, thing) for _ in range(NEAR_MISS_TRIES))
+    return next((near for near in tries if accept(near)), None)
+
+
 @dataclass(frozen=True)
 class Change:
     """Two almost equal views, what happens (turn, leave, come, setting), in words, and to which thing.
@@ -174,7 +188,7 @@ class Change:
     sentence: str
 
 
-def draw_change(rng: random.Random, accept: Accept, count: int = 3) -> Change:
+def draw_change(rng: random.Random, accept: Accept, count: int = MOST_THINGS) -> Change:
     """One change: a thing turns into a near miss of itself, leaves or comes, or the light or the weather changes."""
     category = rng.choice(list(CATEGORIES))
     things = [draw_accepted(rng, rng.choice((category, rng.choice(list(CATEGORIES)))), accept) for _ in range(count)]
@@ -185,8 +199,7 @@ def draw_change(rng: random.Random, accept: Accept, count: int = 3) -> Change:
     where = rng.randrange(count)
     old = things[where]
     if what == "turn":
-        tries = (draw_near_miss(rng, old) for _ in range(NEAR_MISS_TRIES))
-        new = next((thing for thing in tries if accept(thing)), None)
+        new = near_miss_within(rng, old, accept)
         if new is None:
             return draw_change(rng, accept, count)
         sentence = f"{capital(name(old))} has become {name(new)}."

@@ -14,10 +14,7 @@ from typing import Any
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white", "black")
 ACCENTS = ("red", "yellow", "green", "blue", "white", "black")
 PATTERNS = ("plain", "striped", "dotted", "checked")
-TITLES = tuple(
-    "SEA OWL FOX SKY SUN ICE MAP JAM HUT ZOO WIND MOON RAIN SNOW FIRE GOLD KING LION WOLF SHIP TREE "
-    "ROSE SONG HOME TIME LOVE ROAD LAKE HILL CAKE DUCK BELL".split()
-)
+TITLES = tuple("SEA OWL FOX ZOO JAM ICE WIND MOON SNOW KING LION SHIP TREE HOME DUCK CAKE".split())
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from samcli.recipe import TextRecipe
 from samcli.synth.world.corpus import Corpus, draw_picture
 from samcli.synth.world.lessons import WORDS_A_THING, slot_words
 from samcli.synth.world.questions import ask
+from samcli.synth.world.splits import belongs_to
 from samcli.synth.world.tasks import View
 from samcli.training.loop import Job
 from samcli.training.order import epoch_order
@@ -69,6 +70,7 @@ class Lessons:
         self, corpus: Corpus, features: NDArray[np.float16], processor: Processor, seed: int, split: str = "train"
     ) -> None:
         self.features, self.processor, self.seed = features, processor, seed
+        self.accept = belongs_to(split)
         self.views = [view_of(seed, index, split) for index in range(len(corpus))]
 
     def batch(self, rng: random.Random, rows: Sequence[int]) -> AlignmentBatch:
@@ -79,7 +81,7 @@ class Lessons:
             count = min(len(rest), rng.choice((1, 1, 1, 2, 2, 3)))
             groups.append(rest[:count])
             rest = rest[count:]
-        asked = [ask(rng, [self.views[row] for row in group]) for group in groups]
+        asked = [ask(rng, [self.views[row] for row in group], self.accept) for group in groups]
         texts = self.processor.texts([q for q, _ in asked], [a for _, a in asked], TextRecipe())
         embeds = torch.from_numpy(self.features[list(rows)].astype(np.float32))
         counts = torch.tensor([len(group) for group in groups])
