@@ -1,11 +1,20 @@
 """What people see while work is done: everything here goes to standard error, results alone to standard output."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Advance(Protocol):
+    """Moves a progress bar on."""
+
+    def __call__(self, count: int, note: str = "") -> None:
+        """Count `count` things as done and show `note` beside the bar."""
+
 
 stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False)
@@ -27,9 +36,14 @@ def be_quiet() -> None:
 
 
 @contextmanager
-def progress(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on a terminal; the value is a function that advances it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=stderr, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, total=total, completed=done)
-        yield lambda count: bar.update(task, advance=count)
+def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
+    """Show a progress bar on a terminal; the value is a function that advances it, perhaps with a note beside it."""
+    times = (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *times)
+    with Progress(*columns, console=stderr, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=total, completed=done, note="")
+
+        def advance(count: int, note: str = "") -> None:
+            bar.update(task, advance=count, note=note)
+
+        yield advance

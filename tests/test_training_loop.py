@@ -43,7 +43,7 @@ def line_job(module: nn.Module, at_step: Callable[[int], None] = lambda _step: N
         at_step(step)
         return data[epoch_order(20, 4, step, seed=0)[part::parts]]
 
-    return Job("line", module, batch, lambda step: f"rows of step {step}", 20)
+    return Job("line", module, batch, len, lambda step: f"rows of step {step}", 20, 4)
 
 
 def plan(optimizer: str = "adamw", **changes: object) -> Plan:
@@ -95,20 +95,50 @@ def test_the_log_of_a_resumed_run_has_every_step_once(tmp_path: Path) -> None:
     assert {"loss", "learning_rate", "samples_per_second", "seconds_left"} <= lines[0].keys()
 
 
-def test_accumulated_passes_see_every_sample_once(tmp_path: Path) -> None:
-    seen: list[int] = []
-    job = line_job(Line())
-    inner = job.batch
+class Unequal(nn.Module):
+    """A loss that is a mean over as many things as each row's second number says."""
 
-    def batch(step: int, part: int, parts: int) -> Tensor:
-        rows = inner(step, part, parts)
-        if step == 0:
-            seen.append(len(rows))
-        return rows
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+        nn.init.constant_(self.layer.weight, 0.5)
+        nn.init.zeros_(self.layer.bias)
 
-    job.batch = batch
-    run(tmp_path, job, plan(accumulate=2))
-    assert seen == [2, 2]
+    def forward(self, batch: Tensor) -> Tensor:
+        errors = (self.layer(batch[:, :1]) - 1).square().squeeze(-1)
+        loss: Tensor = (errors * batch[:, 1]).sum() / batch[:, 1].sum()
+        return loss
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 4])
+def test_passes_change_nothing_however_much_each_holds(tmp_path: Path, accumulate: int) -> None:
+    data = torch.tensor([[0.1, 1.0], [0.4, 7.0], [-0.8, 2.0], [2.0, 30.0]])
+    trained = []
+    for name, passes in (("whole", 1), ("parts", accumulate)):
+        module = Unequal()
+        job: Job[Tensor, nn.Module] = Job(
+            "unequal", module, lambda step, part, parts: data[part::parts],
+            lambda batch: float(batch[:, 1].sum()), lambda step: "all", 4, 4,
+        )  # fmt: skip
+        fit(job, plan(accumulate=passes, optimizer="adamw"), tmp_path / name, Accelerator(cpu=True))
+        trained.append(torch.cat([parameter.detach().flatten() for parameter in module.parameters()]))
+    assert torch.allclose(trained[0], trained[1], atol=1e-5)
+
+
+def test_a_batch_that_passes_can_not_share_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="4 samples a step can't be shared evenly by 1 passes on 3 devices"):
+        fit(line_job(Line()), plan(), tmp_path, FakeCluster())
+
+
+class FakeCluster(Accelerator):
+    """One process that believes to be the first of three."""
+
+    def __init__(self) -> None:
+        super().__init__(cpu=True)
+
+    @property
+    def num_processes(self) -> int:
+        return 3
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_batch(tmp_path: Path) -> None:
@@ -139,9 +169,10 @@ def test_only_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
     assert [path.name for path in finished(tmp_path)] == ["step-00000002", "step-00000003"]
 
 
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["parameters.safetensors", "optimizer.safetensors", "state.json", "manifest.json"])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, name: str) -> None:
     save(tmp_path, 1)
-    newest = save(tmp_path, 2) / "parameters.safetensors"
+    newest = save(tmp_path, 2) / name
     newest.write_bytes(newest.read_bytes()[:-4])
     checkpoint = latest_checkpoint(tmp_path)
     assert checkpoint is not None

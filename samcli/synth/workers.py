@@ -1,17 +1,15 @@
 """Samples made by several processes, in order; the processes never outlive the one that started them."""
 
 import os
-import signal
-import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from multiprocessing import connection, parent_process
 from pathlib import Path
 
 from samcli.errors import UserError
+from samcli.processes import settle
 from samcli.recipe import SynthRecipe
 from samcli.synth.pipeline import Pipeline
 from samcli.synth.world.pipelines import set_pipeline
@@ -60,7 +58,7 @@ def make_samples(recipe: SynthRecipe, out: Path, jobs: Sequence[Job], workers: i
         yield from map(make, jobs)
         return
     share = max(1, min(MOST_AT_ONCE, len(jobs) // (4 * count)))
-    pool = ProcessPoolExecutor(count, initializer=_settle)
+    pool = ProcessPoolExecutor(count, initializer=settle)
     try:
         yield from pool.map(make, jobs, chunksize=share)
     except BrokenProcessPool as error:
@@ -70,18 +68,3 @@ def make_samples(recipe: SynthRecipe, out: Path, jobs: Sequence[Job], workers: i
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _settle() -> None:
-    """Make this process obey its parent alone: signals are the parent's to answer, and when it is gone, so are we."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _leave_with(sentinel: int) -> None:
-    """End this process as soon as the parent is gone, even if it was killed."""
-    connection.wait([sentinel])
-    os._exit(1)

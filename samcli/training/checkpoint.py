@@ -1,6 +1,6 @@
 """Checkpoints that a kill can't spoil: a folder is staged beside its final name, flushed, and renamed last.
 
-A checkpoint holds tensors (safetensors) and `state.json` with the hash of every file; there is no pickle in it.
+A checkpoint holds tensors (safetensors), `state.json`, and a manifest with the hash of each; there is no pickle in it.
 """
 
 import os
@@ -20,6 +20,9 @@ from samcli.console import warn
 from samcli.errors import UserError
 from samcli.files import read_json, sha256, sync_directory, write_json
 
+TENSORS = ("parameters.safetensors", "optimizer.safetensors")
+STATE = "state.json"
+MANIFEST = "manifest.json"
 _NAME = re.compile(r"step-(\d+)")
 
 
@@ -58,13 +61,12 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> Path:
 
 
 def _write_files(staging: Path, checkpoint: Checkpoint) -> None:
-    tensors = {"parameters.safetensors": checkpoint.parameters, "optimizer.safetensors": checkpoint.moments}
-    for name, group in tensors.items():
+    for name, group in zip(TENSORS, (checkpoint.parameters, checkpoint.moments), strict=True):
         save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, staging / name)
         with open(staging / name, "rb") as file:
             os.fsync(file.fileno())
-    hashes = {name: sha256(staging / name) for name in tensors}
-    write_json(staging / "state.json", {"step": checkpoint.step, "files": hashes, **checkpoint.state})
+    write_json(staging / STATE, {"step": checkpoint.step, **checkpoint.state})
+    write_json(staging / MANIFEST, {name: sha256(staging / name) for name in (*TENSORS, STATE)})
     sync_directory(staging)
 
 
@@ -72,23 +74,29 @@ def finished(directory: Path) -> list[Path]:
     """The complete checkpoints, oldest first."""
     if not directory.is_dir():
         return []
-    named = [path for path in directory.iterdir() if _NAME.fullmatch(path.name) and (path / "state.json").exists()]
+    named = [path for path in directory.iterdir() if _NAME.fullmatch(path.name) and (path / MANIFEST).exists()]
     return sorted(named)
 
 
 def latest_checkpoint(directory: Path) -> Checkpoint | None:
     """The newest checkpoint whose files are what their hashes say; damaged ones are passed over with a warning."""
     for path in reversed(finished(directory)):
-        state = read_json(path / "state.json")
-        if all((path / name).exists() and sha256(path / name) == digest for name, digest in state["files"].items()):
-            return Checkpoint(
-                state["step"],
-                load_file(path / "parameters.safetensors"),
-                load_file(path / "optimizer.safetensors"),
-                {key: value for key, value in state.items() if key not in ("step", "files")},
-            )
+        if _intact(path):
+            state = read_json(path / STATE)
+            tensors = [load_file(path / name) for name in TENSORS]
+            more = {key: value for key, value in state.items() if key != "step"}
+            return Checkpoint(state["step"], tensors[0], tensors[1], more)
         warn(f"checkpoint {path} is damaged; going back to the one before")
     return None
+
+
+def _intact(path: Path) -> bool:
+    """Whether every file of a checkpoint is what the manifest says."""
+    try:
+        hashes = read_json(path / MANIFEST)
+        return all(sha256(path / name) == hashes[name] for name in (*TENSORS, STATE))
+    except (UserError, OSError, KeyError, TypeError):
+        return False
 
 
 def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer], names: dict[int, str]) -> dict[str, Tensor]:

@@ -3,7 +3,9 @@
 A batch is a function of the step alone, so a run that goes on from a checkpoint sees what the uninterrupted one saw.
 """
 
+import json
 import math
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,12 +15,13 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from torch import Tensor, nn
 
 from samcli.console import progress, say
 from samcli.errors import Interrupted, UserError
-from samcli.files import JsonLines
+from samcli.files import JsonLines, write_text
+from samcli.model.load import resolve_device
 from samcli.recipe import CheckpointRecipe, OptimRecipe
 from samcli.signals import StopRequest, listening
 from samcli.training.checkpoint import (
@@ -30,6 +33,7 @@ from samcli.training.checkpoint import (
 )
 from samcli.training.optim import build_optimizers, learning_rate, total_steps
 
+SECONDS_BETWEEN_LINES = 30
 BatchT = TypeVar("BatchT")
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -38,15 +42,18 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 class Job(Generic[BatchT, ModuleT]):
     """What is trained: a module whose forward is the loss, and where its batches come from.
 
-    `batch(step, part, parts)` returns the `part`-th of `parts` equal shares of the step's samples; `loss_name` of it is
-    for people. `samples` is the size of an epoch.
+    `batch(step, part, parts)` returns the `part`-th of `parts` equal shares of the step's samples; `weight` tells what
+    a share counts, the number of things that its loss is the mean of; `describe` names the step's samples for people.
+    `samples` is the size of an epoch, `step_samples` how many of them a step takes on all devices together.
     """
 
     name: str
     module: ModuleT
     batch: Callable[[int, int, int], BatchT]
+    weight: Callable[[BatchT], float]
     describe: Callable[[int], str]
     samples: int
+    step_samples: int
 
     def trained(self) -> list[tuple[str, nn.Parameter]]:
         """The parameters that receive gradients, by name."""
@@ -62,40 +69,51 @@ class Plan:
     log_every: int
 
 
-def fit(job: Job[BatchT, ModuleT], plan: Plan, out: Path, accelerator: Accelerator | None = None) -> dict[str, Any]:
+def new_accelerator(device: str) -> Accelerator:
+    """Accelerate's view of devices and processes, and nothing else of it: precision and batches are the recipe's.
+
+    Raises UserError for a device that isn't there, and for launchers that split one model over several processes.
+    """
+    chosen = resolve_device(device)
+    if chosen.type == "cuda" and chosen.index is not None:
+        torch.cuda.set_device(chosen)
+    accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision="no", gradient_accumulation_steps=1)
+    if accelerator.distributed_type not in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
+        raise UserError(
+            f"training under {accelerator.distributed_type.value} is not supported: only a few million numbers train, "
+            "so plain data parallelism is enough (torchrun, or accelerate launch --multi_gpu)"
+        )
+    return accelerator
+
+
+def fit(job: Job[BatchT, ModuleT], plan: Plan, out: Path, accelerator: Accelerator) -> dict[str, Any]:
     """Train to the end, from the last checkpoint in `out/checkpoints` if there is one.
 
     Returns the last log record without its times: what is the same however often the run was stopped.
 
     Raises Interrupted after a signal (everything saved), UserError on a loss that is not finite (nothing overwritten).
     """
-    return _Run(job, plan, out, accelerator or Accelerator()).train()
+    return _Run(job, plan, out, accelerator).train()
 
 
 class _Ahead(Generic[BatchT]):
-    """Makes the next batch in a thread while the present one is used."""
+    """Makes the next step's batches in a thread while the present ones are used."""
 
-    def __init__(self, make: Callable[[int, int, int], BatchT], processes: int, passes: int, steps: int) -> None:
-        self._make, self._processes, self._passes, self._steps = make, processes, passes, steps
+    def __init__(self, make: Callable[[int], list[BatchT]], steps: int) -> None:
+        self._make, self._steps = make, steps
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batch")
-        self._next: tuple[tuple[int, int, int], Future[BatchT]] | None = None
+        self._next: tuple[int, Future[list[BatchT]]] | None = None
 
-    def get(self, step: int, part: int, parts: int) -> BatchT:
-        """The batch of these arguments; the one after it is begun."""
-        wanted = (step, part, parts)
-        begun = self._next is not None and self._next[0] == wanted
-        batch = self._next[1].result() if self._next is not None and begun else self._make(*wanted)
-        follower = self._after(*wanted)
-        if follower[0] < self._steps:
-            self._next = (follower, self._thread.submit(self._make, *follower))
-        return batch
-
-    def _after(self, step: int, part: int, parts: int) -> tuple[int, int, int]:
-        later = part + self._processes
-        return (step, later, parts) if later < parts else (step + 1, part % self._processes, parts)
+    def get(self, step: int) -> list[BatchT]:
+        """The batches of this step; those of the next one are begun."""
+        begun = self._next is not None and self._next[0] == step
+        batches = self._next[1].result() if self._next is not None and begun else self._make(step)
+        if step + 1 < self._steps:
+            self._next = (step + 1, self._thread.submit(self._make, step + 1))
+        return batches
 
     def close(self) -> None:
-        """Wait for the thread; an unused batch is dropped."""
+        """Wait for the thread; unused batches are dropped."""
         self._thread.shutdown(cancel_futures=True)
 
 
@@ -104,15 +122,21 @@ class _Run(Generic[BatchT, ModuleT]):
 
     def __init__(self, job: Job[BatchT, ModuleT], plan: Plan, out: Path, accelerator: Accelerator) -> None:
         self.job, self.plan, self.out, self.accelerator = job, plan, out, accelerator
-        self.steps = total_steps(plan.optim, job.samples)
+        self.parts = plan.optim.accumulate * accelerator.num_processes
+        if job.step_samples % self.parts:
+            raise UserError(
+                f"{job.name}: {job.step_samples} samples a step can't be shared evenly by {plan.optim.accumulate} "
+                f"passes on {accelerator.num_processes} devices; make batch_size a multiple of {self.parts}"
+            )
+        self.steps = total_steps(plan.optim, job.samples, accelerator.num_processes)
         self.names = {id(parameter): name for name, parameter in job.trained()}
         self.module: nn.Module = accelerator.prepare_model(job.module)
         self.optimizers = build_optimizers(job.trained(), plan.optim)
         self.log = JsonLines(out / "log.jsonl")
-        self.step, self.spent = 0, 0.0
+        self.step, self.spent, self.said_at = 0, 0.0, 0.0
         self.losses: list[float] = []  # since the last line of the log
         self.last: dict[str, Any] = {}  # the last line of the log, without times
-        self.ahead = _Ahead(job.batch, accelerator.num_processes, plan.optim.accumulate, self.steps)
+        self.ahead = _Ahead(self._shares, self.steps)
 
     def train(self) -> dict[str, Any]:
         self._resume()
@@ -127,14 +151,20 @@ class _Run(Generic[BatchT, ModuleT]):
                 record = self._one_step()
                 self.step += 1
                 self.spent = time.monotonic() - began
-                advance(1)
+                advance(1, self._note(record))
                 self._log(record)
                 self._save_if_due(stop)
         return self.last
 
+    def _shares(self, step: int) -> list[BatchT]:
+        """This process's shares of the step's samples, one for each pass."""
+        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
+        return [self.job.batch(step, part, self.parts) for part in range(rank, self.parts, processes)]
+
     def _one_step(self) -> dict[str, Any]:
         optim = self.plan.optim
-        rate = learning_rate(optim, self.step, self.steps, max(1, self.job.samples // optim.batch_size))
+        per_epoch = max(1, self.job.samples // self.job.step_samples)
+        rate = learning_rate(optim, self.step, self.steps, per_epoch)
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group["lr"] = rate
         loss = self._backward()
@@ -151,17 +181,26 @@ class _Run(Generic[BatchT, ModuleT]):
         return {"step": self.step + 1, "loss": loss, "learning_rate": rate, "gradient_norm": norm}
 
     def _backward(self) -> float:
-        """Gradients of the whole step, in `accumulate` passes for each process; return the mean loss."""
-        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
-        parts = self.plan.optim.accumulate
+        """Gradients of the mean loss over the whole step, however it is shared out; return that loss."""
+        shares = self.ahead.get(self.step)
+        weights = [self.job.weight(batch) for batch in shares]
+        whole = float(self._sum(torch.tensor(sum(weights), dtype=torch.float64)))
         total = torch.zeros((), device=self.accelerator.device)
-        for part in range(parts):
-            batch = self.ahead.get(self.step, part * processes + rank, parts * processes)
-            with self._precision():
-                loss: Tensor = self.module(batch)
-            self.accelerator.backward(loss / parts)
-            total += loss.detach() / parts
-        return float(self.accelerator.reduce(total, "mean"))
+        for number, (batch, weight) in enumerate(zip(shares, weights, strict=True), 1):
+            held = nullcontext() if number == len(shares) else self.accelerator.no_sync(self.module)
+            with held:  # processes exchange gradients once a step
+                with self._precision():
+                    loss: Tensor = self.module(batch)
+                self.accelerator.backward(loss * (weight / whole * self.accelerator.num_processes))
+            total += loss.detach() * (weight / whole)
+        return float(self._sum(total))
+
+    def _sum(self, value: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.accelerator.num_processes == 1:
+            return value
+        summed: Tensor = self.accelerator.reduce(value.to(self.accelerator.device, torch.float32), "sum")
+        return summed
 
     def _precision(self) -> Any:
         if self.plan.optim.precision == "bf16":
@@ -172,34 +211,53 @@ class _Run(Generic[BatchT, ModuleT]):
         limit = self.plan.optim.clip_norm or math.inf
         return float(nn.utils.clip_grad_norm_([parameter for _, parameter in self.job.trained()], limit))
 
+    def _speed(self) -> float:
+        return self.step * self.job.step_samples / max(self.spent, 1e-9)
+
+    def _note(self, record: dict[str, Any]) -> str:
+        return f"loss {record['loss']:.3f}  rate {record['learning_rate']:.1e}  {self._speed():.0f}/s"
+
     def _log(self, record: dict[str, Any]) -> None:
         self.losses.append(record["loss"])
         if self.step % self.plan.log_every and self.step != self.steps:
             return
         self.last = record | {"loss": sum(self.losses) / len(self.losses)}
         times = {
-            "samples_per_second": round(self.step * self.plan.optim.batch_size / max(self.spent, 1e-9), 2),
+            "samples_per_second": round(self._speed(), 2),
             "seconds": round(self.spent, 1),
             "seconds_left": round(self.spent / self.step * (self.steps - self.step), 1),
         }
         self.losses.clear()
         if self.accelerator.is_main_process:
             self.log.append(self.last | times)
+            self._say(times["seconds_left"])
+
+    def _say(self, seconds_left: float) -> None:
+        """Where no bar can be drawn, a line now and then."""
+        if not sys.stderr.isatty() and time.monotonic() - self.said_at > SECONDS_BETWEEN_LINES:
+            self.said_at = time.monotonic()
+            left = f"{seconds_left / 60:.0f} min left"
+            say(f"{self.job.name}: step {self.step} of {self.steps}  {self._note(self.last)}  {left}")
 
     def _save_if_due(self, stop: StopRequest) -> None:
         settings = self.plan.checkpoint
         minutes = (time.monotonic() - self.saved_at) / 60
-        due = (
-            self.step == self.steps
-            or stop.signal_number is not None
-            or (settings.every_steps is not None and self.step % settings.every_steps == 0)
-            or (settings.every_minutes is not None and minutes >= settings.every_minutes)
-        )
-        if due:
+        late = settings.every_minutes is not None and minutes >= settings.every_minutes
+        late, signal_number = self._agreed(late, stop.signal_number or 0)
+        by_steps = settings.every_steps is not None and self.step % settings.every_steps == 0
+        if late or signal_number or by_steps or self.step == self.steps:
             self.save()
-        if stop.signal_number is not None and self.step < self.steps:
+        if signal_number and self.step < self.steps:
             where = self.out / "checkpoints"
-            raise Interrupted(stop.signal_number, f"stopped at step {self.step}, saved in {where}; --resume goes on")
+            raise Interrupted(signal_number, f"stopped at step {self.step}, saved in {where}; --resume goes on")
+
+    def _agreed(self, late: bool, signal_number: int) -> tuple[bool, int]:
+        """What any process noticed, known to all: clocks and signals differ, but all must save at the same step."""
+        if self.accelerator.num_processes == 1:
+            return late, signal_number
+        noticed = torch.tensor([[int(late), signal_number]], device=self.accelerator.device)
+        latest = self.accelerator.gather(noticed).amax(dim=0)
+        return bool(latest[0]), int(latest[1])
 
     def save(self) -> None:
         """Write a checkpoint from the main process; the others wait for it."""
@@ -215,7 +273,8 @@ class _Run(Generic[BatchT, ModuleT]):
     def _resume(self) -> None:
         checkpoint = latest_checkpoint(self.out / "checkpoints")
         if checkpoint is None:
-            self.log.path.unlink(missing_ok=True)
+            if self.accelerator.is_main_process:
+                self.log.path.unlink(missing_ok=True)
             return
         own = dict(self.job.trained())
         if own.keys() != checkpoint.parameters.keys():
@@ -227,12 +286,11 @@ class _Run(Generic[BatchT, ModuleT]):
         torch.set_rng_state(torch.tensor(checkpoint.state["rng"], dtype=torch.uint8))
         self.step, self.spent = checkpoint.step, checkpoint.state["spent"]
         self.losses, self.last = checkpoint.state["losses"], checkpoint.state["last"]
-        self._trim_log()
+        if self.accelerator.is_main_process:
+            self._trim_log()
         say(f"{self.job.name}: going on from step {self.step} of {self.steps}")
 
     def _trim_log(self) -> None:
         """Drop log lines of steps that will be done again."""
         kept = [record for record in self.log.read() if record["step"] <= self.step]
-        self.log.path.unlink(missing_ok=True)
-        for record in kept:
-            self.log.append(record)
+        write_text(self.log.path, "".join(json.dumps(record) + "\n" for record in kept))

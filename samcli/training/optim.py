@@ -33,9 +33,14 @@ def build_optimizers(named: Iterable[tuple[str, nn.Parameter]], settings: OptimR
     return optimizers
 
 
-def total_steps(settings: OptimRecipe, samples: int) -> int:
+def step_samples(settings: OptimRecipe, processes: int) -> int:
+    """Samples of an optimiser step on all devices together."""
+    return settings.batch_size * (processes if settings.batch_is == "per-device" else 1)
+
+
+def total_steps(settings: OptimRecipe, samples: int, processes: int = 1) -> int:
     """Optimiser steps of a run: `steps`, or enough for `epochs` passes over `samples`."""
-    return settings.steps or max(1, math.ceil(settings.epochs * samples / settings.batch_size))
+    return settings.steps or max(1, math.ceil(settings.epochs * samples / step_samples(settings, processes)))
 
 
 def learning_rate(settings: OptimRecipe, step: int, steps: int, steps_per_epoch: int) -> float:

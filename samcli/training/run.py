@@ -10,6 +10,7 @@ from samcli.errors import UserError
 from samcli.recipe import BaseRecipe, SamRecipe
 from samcli.run_directory import open_run, record_environment
 from samcli.training.checkpoint import finished
+from samcli.training.loop import new_accelerator
 from samcli.training.sam_run import train_sam
 from samcli.training.small.base import train_base
 
@@ -49,5 +50,5 @@ def _open(
 
 
 def _accelerator(recipe: SamRecipe | BaseRecipe) -> Accelerator:
-    """Accelerate's view of devices and processes; the small model's stage 0 is made for CPUs."""
-    return Accelerator(cpu=isinstance(recipe, BaseRecipe) or recipe.model.device == "cpu")
+    """Devices and processes; the small model's stage 0 is made for CPUs."""
+    return new_accelerator("cpu" if isinstance(recipe, BaseRecipe) else recipe.model.device)

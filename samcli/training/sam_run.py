@@ -1,7 +1,8 @@
 """Stage 1, the paper's training: guidance and projection learn from pairs of pictures, everything else is frozen."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,23 @@ from samcli.console import say, warn
 from samcli.data.batch import Batch
 from samcli.data.features import FeatureCache
 from samcli.data.image import open_image
-from samcli.data.sample import ANNOTATIONS, Sample, data_root, find_dataset, read_annotations
+from samcli.data.sample import ANNOTATIONS, Sample, data_root, find_dataset, missing_images, read_annotations
 from samcli.errors import UserError
-from samcli.files import sha256, write_json
+from samcli.files import read_json, sha256, write_json
 from samcli.model.adapter import save_adapter
 from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.load import Base, load_base
 from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import DataRecipe, SamRecipe
+from samcli.recipe_file import explain_differences
 from samcli.synth.world.sets import world_set
-from samcli.training.loop import Job, Plan, fit
+from samcli.training.loop import Job, Plan, fit, new_accelerator
+from samcli.training.optim import step_samples
 from samcli.training.order import epoch_order
 
 WORLD_SAMPLES = 20_000
+INPUTS = "inputs.json"
 
 
 @dataclass
@@ -43,30 +47,69 @@ def train_sam(
 ) -> Any:
     """Train, or go on training, and write `out/adapter` and `out/results.json`; return the last log record.
 
-    Raises UserError for missing data or weights, Interrupted after a signal with everything saved.
+    Raises UserError for missing data or weights, and for data or weights that changed since the run began; Interrupted
+    after a signal with everything saved.
     """
-    accelerator = accelerator or Accelerator(cpu=recipe.model.device == "cpu")
-    samples, directory = training_samples(recipe.data)
-    base = shared.base if shared else load_base(recipe.model)
+    accelerator = accelerator or new_accelerator(recipe.model.device)
+    with accelerator.main_process_first():  # one process makes or fetches what isn't there yet
+        samples, directory = training_samples(recipe.data)
+        base = shared.base if shared else load_base(recipe.model)
+    record = _record(recipe, base, directory, len(samples))
+    _check(recipe, samples, record, out, accelerator)
     features = shared.features if shared else FeatureCache(base.processor)
-    for warning in guidance_warnings(recipe.guidance, [len(sample.images) for sample in samples]):
-        warn(warning)
-    torch.manual_seed(recipe.seed)
-    model = SemanticAlignmentModel(base.model, recipe.guidance).to(accelerator.device)
-    projection = {name: value.clone() for name, value in base.model.language_projection.state_dict().items()}
-    try:
+    with _lent(base):
+        model = _model(recipe, base).to(accelerator.device)
         if recipe.data.cache_features:
             features.prepare(model, [path for sample in samples for path in sample.images])
-        job = sam_job(recipe, model, base.processor, samples, features if recipe.data.cache_features else None)
+        a_step = step_samples(recipe.optim, accelerator.num_processes)
+        cached = features if recipe.data.cache_features else None
+        job = sam_job(recipe, model, base.processor, samples, cached, a_step)
         last = fit(job, Plan(recipe.optim, recipe.checkpoint, recipe.log_every), out, accelerator)
         if accelerator.is_main_process:
-            record = _record(recipe, base, directory, len(samples))
             save_adapter(out / "adapter", model, record | {"scores": last})
             write_json(out / "results.json", last)
             say(f"adapter written to {out / 'adapter'}")
-    finally:
-        base.model.language_projection.load_state_dict(projection)  # the base is left as it was lent
+    accelerator.wait_for_everyone()
     return last
+
+
+@contextmanager
+def _lent(base: Base) -> Iterator[None]:
+    """Give the base back with the projection that it was lent with."""
+    projection = {name: value.clone() for name, value in base.model.language_projection.state_dict().items()}
+    try:
+        yield
+    finally:
+        base.model.language_projection.load_state_dict(projection)
+
+
+def _model(recipe: SamRecipe, base: Base) -> SemanticAlignmentModel:
+    """The model before training; the seed decides the adaptive layer's first numbers."""
+    torch.manual_seed(recipe.seed)
+    try:
+        return SemanticAlignmentModel(base.model, recipe.guidance)
+    except ValueError as error:
+        raise UserError(f"{base.name}: {error}") from error
+
+
+def _check(
+    recipe: SamRecipe, samples: Sequence[Sample], record: dict[str, Any], out: Path, accelerator: Accelerator
+) -> None:
+    """Say, before hours are spent, what can't work, and refuse to go on with other data or weights."""
+    missing = missing_images(samples)
+    if missing:
+        raise UserError(f"{len(missing)} training pictures are missing, such as {missing[0]}")
+    for warning in guidance_warnings(recipe.guidance, [len(sample.images) for sample in samples]):
+        warn(warning)
+    inputs = {"base": record["base"]["hash"], "data": record["data"]["annotations_sha256"]}
+    kept = out / INPUTS
+    if kept.exists():
+        if changed := explain_differences(read_json(kept), inputs):
+            raise UserError(
+                f"{out} was begun with other files of the same names ({'; '.join(changed)}); --overwrite starts anew"
+            )
+    elif accelerator.is_main_process:
+        write_json(kept, inputs)
 
 
 def training_samples(settings: DataRecipe) -> tuple[list[Sample], Path]:
@@ -93,12 +136,13 @@ def sam_job(
     processor: Processor,
     samples: Sequence[Sample],
     features: FeatureCache | None,
+    a_step: int,
 ) -> Job[Batch, SemanticAlignmentModel]:
-    """What `fit` needs: samples in a seeded order, as batches of pixels or of cached features."""
-    size, seed = recipe.optim.batch_size, recipe.seed
+    """What `fit` needs: `a_step` samples at a time in a seeded order, as pixels or as cached features."""
+    seed = recipe.seed
 
     def chosen(step: int) -> list[Sample]:
-        return [samples[index] for index in epoch_order(len(samples), size, step, seed)]
+        return [samples[index] for index in epoch_order(len(samples), a_step, step, seed)]
 
     def batch(step: int, part: int, parts: int) -> Batch:
         mine = chosen(step)[part::parts]
@@ -120,7 +164,15 @@ def sam_job(
     def describe(step: int) -> str:
         return f"samples {[sample.id for sample in chosen(step)]}"
 
-    return Job("sam", model, batch, describe, len(samples))
+    return Job(
+        "sam",
+        model,
+        batch,
+        weight=lambda share: float(share.answer_mask.sum()) if share.answer_mask is not None else 0.0,
+        describe=describe,
+        samples=len(samples),
+        step_samples=a_step,
+    )
 
 
 def augment(picture: Image.Image, rng: random.Random) -> Image.Image:

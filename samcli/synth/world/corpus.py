@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from samcli.console import progress
 from samcli.files import atomic_write, write_json
+from samcli.processes import settle
 from samcli.synth.world.pictures import MOST_THINGS, Picture, draw_any, patch_owners, render
 from samcli.synth.world.scenes import LIGHTS, SCENES, WEATHERS
 from samcli.synth.world.splits import belongs_to, rng_for
@@ -83,7 +84,10 @@ def make_corpus(
     starts = range(0, count, CHUNK)
     missing = [start for start in starts if not (directory / f"{start:08d}.npz").exists()]
     make = partial(_make_chunk, directory, seed, size, patch, split, count)
-    with ProcessPoolExecutor(workers) as pool, progress("drawing pictures", len(missing) * CHUNK) as advance:
+    with (
+        ProcessPoolExecutor(workers, initializer=settle) as pool,
+        progress("drawing pictures", len(missing) * CHUNK) as advance,
+    ):
         for _ in pool.map(make, missing):
             advance(CHUNK)
     return _open(directory, starts, count)

@@ -119,7 +119,15 @@ def alignment_job(
     def describe(step: int) -> str:
         return f"pictures {epoch_order(samples, batch_size, step, seed).tolist()}"
 
-    return Job("alignment", Alignment(model, word_weight), batch, describe, samples)
+    return Job(
+        "alignment",
+        Alignment(model, word_weight),
+        batch,
+        weight=lambda share: len(share.words),
+        describe=describe,
+        samples=samples,
+        step_samples=batch_size,
+    )
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import InstructBlipForConditionalGeneration
 
 from samcli.console import say
+from samcli.errors import UserError
 from samcli.files import write_json
 from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
@@ -31,6 +32,8 @@ def train_base(recipe: BaseRecipe, out: Path, accelerator: Accelerator) -> dict[
 
     A finished step is a finished run in its own folder: going on loads its last checkpoint and passes on.
     """
+    if accelerator.num_processes > 1:
+        raise UserError("the small base model trains in one process: start `sam train` without a launcher")
     processor = build_processor(recipe)
     model = build_small(recipe.sizes, len(processor.tokenizer), len(processor.qformer_tokenizer), recipe.seed)
     sizes, workers = recipe.sizes, recipe.workers or os.cpu_count() or 1

@@ -88,7 +88,15 @@ def language_job(llm: LlamaForCausalLM, tokenizer: Any, batch_size: int, seed: i
         share = len(drawn) // parts
         return encode_lessons(tokenizer, drawn[part * share : (part + 1) * share])
 
-    return Job("language", LessonReading(llm), batch, lambda step: f"lessons of step {step}, seed {seed}", EPOCH)
+    return Job(
+        "language",
+        LessonReading(llm),
+        batch,
+        weight=lambda share: float((share[1] != -100).sum()),
+        describe=lambda step: f"lessons of step {step}, seed {seed}",
+        samples=EPOCH,
+        step_samples=batch_size,
+    )
 
 
 @torch.no_grad()

@@ -68,7 +68,15 @@ def vision_job(
         rows = rows_of(step)[part::parts]
         return torch.from_numpy(corpus.pixels[rows]), patch_labels(corpus, rows)
 
-    return Job("vision", PatchReading(tower), batch, lambda step: f"pictures {rows_of(step).tolist()}", len(corpus))
+    return Job(
+        "vision",
+        PatchReading(tower),
+        batch,
+        weight=lambda share: len(share[0]),
+        describe=lambda step: f"pictures {rows_of(step).tolist()}",
+        samples=len(corpus),
+        step_samples=batch_size,
+    )
 
 
 @torch.no_grad()
