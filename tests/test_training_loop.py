@@ -126,19 +126,10 @@ def test_passes_change_nothing_however_much_each_holds(tmp_path: Path, accumulat
 
 
 def test_a_batch_that_passes_can_not_share_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="4 samples a step can't be shared evenly by 1 passes on 3 devices"):
-        fit(line_job(Line()), plan(), tmp_path, FakeCluster())
-
-
-class FakeCluster(Accelerator):
-    """One process that believes to be the first of three."""
-
-    def __init__(self) -> None:
-        super().__init__(cpu=True)
-
-    @property
-    def num_processes(self) -> int:
-        return 3
+    job = line_job(Line())
+    job.step_samples = 5
+    with pytest.raises(UserError, match="5 samples a step can't be shared evenly by 2 passes on 1 devices"):
+        fit(job, plan(accumulate=2), tmp_path, Accelerator(cpu=True))
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_batch(tmp_path: Path) -> None:
