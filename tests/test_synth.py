@@ -353,7 +353,7 @@ def test_the_preview_escapes_whatever_it_is_given(tmp_path: Path, picky: Callabl
 def test_the_report_counts_what_is_there(reference: Path) -> None:
     counts = count_all(reference)
     assert counts["samples"] == {"made": COUNT}
-    assert sum(counts["colours"].values()) == COUNT * 6
+    assert sum(counts["colours"].values()) == COUNT * 4
     assert sum(counts["scenes"].values()) == COUNT * 2
     assert json.loads(write_report(reference).read_text()) == counts
     assert "colours" in report_text(reference)
