@@ -11,11 +11,15 @@ from samcli.caption_batch import BATCH_SIZE, caption_batch, read_requests
 from samcli.console import say
 from samcli.data.image import open_image
 from samcli.errors import UserError
-from samcli.recipe import DecodingChanges, DecodingRecipe, own_decoding
+from samcli.recipe import DecodingChanges, DecodingRecipe, Positive
 from samcli.recipe_file import load_recipe
 
 if TYPE_CHECKING:
     from samcli.model.captioner import Captioner
+
+
+class _Flags(DecodingChanges):
+    batch_size: Positive = BATCH_SIZE
 
 
 def run_caption(
@@ -40,8 +44,8 @@ def run_caption(
     Everything that the user gave is checked before the model is loaded, which may take minutes.
     """
     _check_use(images, prompt, batch, out, explain_to)
-    flags = {"beams": beams, "max_length": max_length}
-    changes = load_recipe(DecodingChanges, None, [(key, value) for key, value in flags.items() if value is not None])
+    given = {"beams": beams, "max_length": max_length, "batch_size": batch_size}
+    flags = load_recipe(_Flags, None, [(key, value) for key, value in given.items() if value is not None])
     root = Path(image_root).expanduser() if image_root else None
     if batch is not None:
         read_requests(batch, root)
@@ -50,12 +54,11 @@ def run_caption(
     from samcli.model.load import load_model
 
     captioner = load_model(model, adapter, device=device, dtype=dtype)
-    decoding = changes.over(own_decoding(captioner.name))
-    if notice := tiny_notice(captioner):
+    decoding = DecodingChanges(beams=flags.beams, max_length=flags.max_length).over(captioner.traits.decoding)
+    if notice := world_notice(captioner):
         say(notice)
     if batch is not None and out is not None:
-        size = batch_size or BATCH_SIZE
-        report = caption_batch(captioner, batch, out, decoding, image_root=root, batch_size=size)
+        report = caption_batch(captioner, batch, out, decoding, image_root=root, batch_size=flags.batch_size)
         if as_json:
             sys.stdout.write(json.dumps(report) + "\n")
         return
@@ -106,12 +109,12 @@ def _print_piece(piece: str) -> None:
     sys.stdout.flush()
 
 
-def tiny_notice(captioner: "Captioner") -> str | None:
-    """A line that says what the embedded model can't do; None for any other model."""
-    if captioner.name != "tiny":
+def world_notice(captioner: "Captioner") -> str | None:
+    """A line that says what a model of the embedded world can't do; None for any other model."""
+    if not captioner.traits.world:
         return None
     return (
-        "tiny speaks of its own small drawn world, whatever it is shown; for photographs give "
+        f"{captioner.name} speaks of its own small drawn world, whatever it is shown; for photographs give "
         "--model Salesforce/instructblip-vicuna-7b and an adapter trained on it"
     )
 
@@ -128,7 +131,7 @@ def caption_images(
     `stream` receives the text in pieces: as it is generated with one beam, else all at once. Raises UserError for a
     picture that can't be read.
     """
-    decoding = decoding or own_decoding(captioner.name)
+    decoding = decoding or captioner.traits.decoding
     streamer: Any = None
     if stream is not None and decoding.beams == 1:
         streamer = TextStream(lambda ids: _decoded(captioner, ids), stream)

@@ -12,7 +12,7 @@ from samcli.data.image import open_image
 from samcli.data.sample import locate
 from samcli.errors import UserError
 from samcli.files import JsonLines
-from samcli.recipe import DecodingRecipe, own_decoding
+from samcli.recipe import DecodingRecipe
 
 if TYPE_CHECKING:
     from samcli.model.captioner import Captioner
@@ -114,7 +114,9 @@ def caption_batch(
     call again goes on where the last one stopped; failed requests are tried again when their lines are removed.
     Raises UserError, before any work, for faults in `requests` and when `out` holds answers to something else.
     """
-    decoding = decoding or own_decoding(captioner.name)
+    if batch_size < 1:
+        raise UserError(f"batch_size {batch_size}: must be above 0")
+    decoding = decoding or captioner.traits.decoding
     wanted = read_requests(requests, image_root)
     file = _open_answers(requests, out)
     settings = {"decoding": decoding.model_dump(mode="json")}

@@ -57,13 +57,16 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's key, such as optim.epochs=2."),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Directory of the run. Default: runs/RECIPE.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove what is in --out and start anew.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove the run that is in --out and start anew.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and what is missing; do nothing.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16, for the frozen parts.")]
 BatchSize = Annotated[int | None, typer.Option(help="Samples at once.")]
 Beams = Annotated[int | None, typer.Option(help="Beams; with one, text appears as it is generated.")]
 MaxLength = Annotated[int | None, typer.Option(help="Longest answer, tokens.")]
+NoChance = Annotated[
+    int | None, typer.Option("--seed", help="Taken as everywhere; answers are searched for, so it changes nothing.")
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything left to chance.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notices.", callback=_set_quiet)]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.", callback=_set_debug)]
@@ -147,6 +150,8 @@ def train(
     """Train guidance and projection as the paper does (full, tiny/sam), or the small base model (tiny/base)."""
     from samcli.recipe import BaseRecipe, SamRecipe
 
+    if as_json and not dry_run:
+        raise UserError("--json prints the plan of a training: give --dry-run with it")
     flags = {"model.device": device, "model.dtype": dtype, "optim.batch_size": batch_size, "seed": seed}
     resolved = _recipe((SamRecipe, BaseRecipe), recipe, settings, flags)
     if dry_run:
@@ -180,7 +185,10 @@ def evaluate(
     protocol: Annotated[str | None, typer.Option(help="released: the paper's scorer.")] = None,
     control: Annotated[str | None, typer.Option(help="shuffle: later images come from the next sample.")] = None,
     limit: Annotated[int | None, typer.Option(help="Samples of each dataset.")] = None,
-    out: Out = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Directory of the run. Default: runs/TASK-MODEL-..., one for each recipe."),
+    ] = None,
     overwrite: Overwrite = False,
     form: Format = "table",
     settings: Settings = None,
@@ -197,7 +205,7 @@ def evaluate(
 
     The embedded model `tiny` knows only its own world: on other pictures its scores mean nothing.
     """
-    from samcli.evaluation.command import run_evaluation
+    from samcli.evaluation.command import default_out, run_evaluation
     from samcli.recipe import EvalRecipe
 
     flags = {
@@ -218,10 +226,9 @@ def evaluate(
         "seed": seed,
     }
     resolved = _recipe(EvalRecipe, recipe, settings, flags)
-    name = f"eval-{resolved.task}" if recipe is None else recipe
     text = run_evaluation(
         resolved,
-        out or _default_out(name),
+        out or default_out(resolved, predictions),
         predictions=predictions,
         export_requests=export_requests,
         overwrite=overwrite,
@@ -240,9 +247,12 @@ def ablate(
     form: Format = "table",
     dry_run: DryRun = False,
     settings: Settings = None,
+    device: Device = None,
+    dtype: Dtype = None,
     batch_size: BatchSize = None,
     beams: Beams = None,
     max_length: MaxLength = None,
+    seed: Annotated[int | None, typer.Option(help="First training seed; the others follow it.")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -257,8 +267,17 @@ def ablate(
         "decoding.max_length": max_length,
     }
     resolved = _recipe(AblateRecipe, recipe, settings, flags)
-    where = out or _default_out(recipe)
-    _print(run_ablation(resolved, where, only=only, overwrite=overwrite, form=form, dry_run=dry_run))
+    changes = {"model.device": device, "model.dtype": dtype, "seed": seed}
+    text = run_ablation(
+        resolved,
+        out or _default_out(recipe),
+        only=only,
+        changes={key: value for key, value in changes.items() if value is not None},
+        overwrite=overwrite,
+        form=form,
+        dry_run=dry_run,
+    )
+    _print(text)
 
 
 @app.command()
@@ -279,6 +298,7 @@ def caption(
     batch_size: BatchSize = None,
     beams: Beams = None,
     max_length: MaxLength = None,
+    seed: NoChance = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -326,7 +346,10 @@ def _print(text: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; errors are for people: one message, exit code 2; our own faults show a traceback, 1."""
+    """Run the command line; errors are for people: one message, exit code 2; our own faults show a traceback, 1.
+
+    Ctrl-C where nothing has to be saved ends with 130, which is Typer's doing.
+    """
     try:
         app()
     except UserError as error:
@@ -338,9 +361,6 @@ def main() -> None:
     except Interrupted as stopped:
         say(str(stopped))
         sys.exit(stopped.exit_code)
-    except KeyboardInterrupt:
-        say("interrupted")
-        sys.exit(130)
 
 
 if __name__ == "__main__":

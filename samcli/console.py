@@ -21,13 +21,13 @@ stdout = Console(highlight=False)
 
 
 def say(message: str) -> None:
-    """Print a line for people, as it is: no markup is read from it."""
-    stderr.print(message, markup=False)
+    """Print a line for people, as it is: no markup is read from it, and nothing is broken, so that paths stay whole."""
+    stderr.print(message, markup=False, soft_wrap=True)
 
 
 def warn(message: str) -> None:
     """Print a warning for people."""
-    stderr.print(f"warning: {message}", markup=False, style="yellow")
+    stderr.print(f"warning: {message}", markup=False, style="yellow", soft_wrap=True)
 
 
 def be_quiet() -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +30,13 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
+
+
+def _discard(temporary: Path) -> None:
+    """Remove what is left of a temporary file; where none could be made, there is none."""
+    with suppress(OSError):
+        temporary.unlink()
 
 
 def sync_directory(directory: Path) -> None:
@@ -70,7 +76,7 @@ def save_tensors(path: Path, save: Callable[[str], None]) -> None:
     except (OSError, SafetensorError) as error:
         raise _unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
 
 
 def _unwritable(path: Path, error: Exception) -> UserError:
@@ -99,33 +105,42 @@ class JsonLines:
         self.path = path
 
     def read(self) -> list[Any]:
-        """All whole records; an incomplete last line is ignored."""
-        if not self.path.exists():
-            return []
-        *whole, _torn = self.path.read_bytes().split(b"\n")
+        """All whole records; an incomplete last line is ignored. Raises UserError for a file that can't be read."""
+        *whole, _torn = self._bytes().split(b"\n")
         try:
             return [json.loads(line) for line in whole if line]
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{self.path}: a line is not valid JSON ({error}); remove the file to start anew") from None
 
     def trim(self) -> None:
-        """Cut off what follows the last complete line."""
-        if self.path.exists():
-            data = self.path.read_bytes()
-            if data and not data.endswith(b"\n"):
+        """Cut off what follows the last complete line; raises UserError when that can't be done."""
+        data = self._bytes()
+        if data and not data.endswith(b"\n"):
+            try:
                 os.truncate(self.path, data.rfind(b"\n") + 1)
+            except OSError as error:
+                raise UserError(f"can't write {self.path}: {error.strerror or error}") from error
 
     def append(self, record: Any) -> None:
-        """Add a record and flush it to disk; raises UserError when the disk is full."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Add a record and flush it to disk; raises UserError when the disk is full or the file can't be written."""
         line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise UserError(f"can't write {self.path}: {error.strerror or error}") from error
+
+    def _bytes(self) -> bytes:
+        """What the file holds; nothing where there is none."""
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise UserError(f"{self.path}: can't be read: {error.strerror or error}") from error
 
 
 def sha256(path: Path) -> str:

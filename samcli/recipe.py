@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from samcli.errors import UserError
+
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -71,7 +73,10 @@ class DataRecipe(Section):
     samples: Positive | None = Field(None, description="samples used, from the start; null: all (world sets: 20000)")
     seed: int = Field(0, description="seed of a world set that has to be made")
     augment: Literal["none", "released"] = Field("none", description="released: random crop of 0.5 to 1 and flip")
-    workers: int = Field(0, ge=0, description="processes that make or decode pictures; 0: as many as cores")
+    image_root: str | None = Field(
+        None, description="directory that images and links may lead to; null: none but the dataset's own"
+    )
+    workers: int = Field(0, ge=0, description="processes that make a world set; 0: as many as cores")
     cache_features: bool = Field(False, description="keep the frozen vision features in memory; augment must be none")
 
     @model_validator(mode="after")
@@ -129,9 +134,14 @@ class DecodingRecipe(Section):
     repetition_penalty: Annotated[float, Field(gt=0)] = Field(1.5, description="over BOS and generated tokens")
     length_penalty: float = Field(1.0, description="exponent of a beam's length; 1 is the mean log-probability")
 
+    @model_validator(mode="after")
+    def _lengths_in_order(self) -> Self:
+        _check_lengths(self.min_length, self.max_length)
+        return self
+
 
 class DecodingChanges(Section):
-    """What to generate otherwise than the model's own way; null leaves it."""
+    """What is generated otherwise than the model's own way; null leaves it."""
 
     beams: Positive | None = Field(None, description="beams; null: the model's own (released: 5, tiny: 1)")
     max_length: Annotated[int, Field(gt=1)] | None = Field(None, description="tokens; null: own (256, tiny: 64)")
@@ -141,9 +151,25 @@ class DecodingChanges(Section):
     )
     length_penalty: float | None = Field(None, description="exponent of a beam's length; null: the model's own (1)")
 
+    @model_validator(mode="after")
+    def _lengths_in_order(self) -> Self:
+        if self.min_length is not None and self.max_length is not None:
+            _check_lengths(self.min_length, self.max_length)
+        return self
+
     def over(self, own: DecodingRecipe) -> DecodingRecipe:
-        """The model's own way with these changes."""
-        return own.model_copy(update=self.model_dump(exclude_none=True))
+        """The model's own way with these changes; raises UserError when the two don't go together."""
+        changed = own.model_copy(update=self.model_dump(exclude_none=True))
+        try:
+            _check_lengths(changed.min_length, changed.max_length)
+        except ValueError as error:
+            raise UserError(f"decoding: {error} (one of the two is the model's own)") from error
+        return changed
+
+
+def _check_lengths(least: int, most: int) -> None:
+    if least > most:
+        raise ValueError(f"min_length {least} must not be above max_length {most}; lower the one or raise the other")
 
 
 def own_decoding(base: str) -> DecodingRecipe:
@@ -241,10 +267,12 @@ class EvalRecipe(Section):
 
     kind: Literal["eval"] = Field("eval", description="what the recipe is for")
     task: Task = Field("linking", description="what is asked of the model")
-    datasets: tuple[str, ...] = Field((), description="datasets of the task; none: all of its world sets")
-    model: ModelRecipe = Field(ModelRecipe(), description="the model")
-    adapter: str | None = Field(None, description="what `sam train` wrote; null: tiny's own with tiny, else none")
-    decoding: DecodingChanges = Field(DecodingChanges(), description="changes to how the model generates")
+    datasets: tuple[str, ...] = Field((), description="datasets of the task; empty: its world set")
+    model: ModelRecipe = ModelRecipe()
+    adapter: str | None = Field(
+        None, description="what `sam train` wrote; none: the bare base; null: tiny's own with tiny, else none"
+    )
+    decoding: DecodingChanges = DecodingChanges()
     protocol: Literal["released"] = Field("released", description="how answers are scored")
     control: Literal["shuffle"] | None = Field(
         None, description="shuffle: the images after the first come from the next sample"
@@ -253,14 +281,16 @@ class EvalRecipe(Section):
     limit: Positive | None = Field(None, description="samples of each dataset, from the start; null: all")
     seed: int = Field(0, description="of the bootstrap")
     data_root: str | None = Field(None, description="directory of the datasets; null: $SAM_DATA, else ./data")
-    image_root: str | None = Field(None, description="directory that links and shared images may lead to")
+    image_root: str | None = Field(
+        None, description="directory that images and links may lead to; null: none but the dataset's own"
+    )
 
 
 class RowRecipe(Section):
     """One row of an ablation."""
 
-    row: Positive = Field(description="the row's number in the paper's Table 3")
-    name: str = Field(description="what the row is called")
+    row: Positive = Field(description="the row's number in the paper's Table 3; must be given, each row has its own")
+    name: str = Field(description="what the row is called; must be given, a table needs it")
     train: bool = Field(True, description="false: the base as it is, without training")
     overrides: dict[str, Any] = Field({}, description="dotted keys of the base recipe and their values in this row")
 
@@ -273,20 +303,8 @@ class AblateRecipe(Section):
     rows: tuple[RowRecipe, ...] = Field((), description="the rows of the table")
     seeds: Positive = Field(3, description="training seeds: 0, 1, ...")
     tasks: tuple[Task, ...] = Field(("linking",), description="tasks, each on all of its datasets")
-    datasets: tuple[str, ...] = Field((), description="datasets; none: the world's")
-    decoding: DecodingChanges = Field(DecodingChanges(), description="changes to how the model generates")
+    datasets: tuple[str, ...] = Field((), description="datasets; empty: the world set of each task")
+    decoding: DecodingChanges = DecodingChanges()
     batch_size: Positive = Field(20, description="samples answered at once")
     limit: Positive | None = Field(None, description="samples of each dataset; null: all")
     compare_with: tuple[int, ...] = Field((2, 7), description="rows that the others are compared with")
-
-
-def describe_fields(section: type[BaseModel], prefix: str = "") -> list[tuple[str, str, Any]]:
-    """Every key of a recipe with its help and default, nested keys dotted: the reference that `--help` prints."""
-    rows: list[tuple[str, str, Any]] = []
-    for name, field in section.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            rows += describe_fields(inner, f"{prefix}{name}.")
-        else:
-            rows.append((prefix + name, field.description or "", field.default))
-    return rows

@@ -4,13 +4,13 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from samcli.recipe import describe_fields
+from samcli.recipe_fields import describe_fields, help_of, leaves
 
 Keys = tuple[str | int, ...]
 
@@ -42,7 +42,7 @@ def _booleans_for_numbers(schema: type[BaseModel], tree: dict[str, Any]) -> Iter
     """Faults that pydantic lets pass: it reads true as the number 1."""
     for keys, value in settings(tree):
         field = _locate(schema, keys)[1]
-        types = _leaves(field.annotation) if field else ()
+        types = leaves(field.annotation) if field else ()
         if isinstance(value, bool) and bool not in types and (int in types or float in types):
             wanted = "int" if int in types else "float"
             yield Fault(keys, _wrong_type(wanted, value, field))
@@ -91,7 +91,7 @@ _BOUNDS = {
 
 
 def _wrong_type(expected: str, given: Any, field: FieldInfo | None) -> str:
-    null = " or null" if field and type(None) in _leaves(field.annotation) else ""
+    null = " or null" if field and type(None) in leaves(field.annotation) else ""
     hint = "; put it in quotes" if expected == "string" and isinstance(given, int | float) else ""
     if expected == "model" and given is None:
         hint = "; write keys below it, or remove it for the defaults"
@@ -100,7 +100,7 @@ def _wrong_type(expected: str, given: Any, field: FieldInfo | None) -> str:
 
 def _unknown_key(schema: type[BaseModel], keys: Keys) -> str:
     section, key = _locate(schema, keys[:-1])[0], str(keys[-1])
-    paths = [path.split(".") for path, _, _ in describe_fields(schema)]
+    paths = [entry.path.split(".") for entry in describe_fields(schema)]
     known = sorted({tuple(path[:length]) for path in paths for length in range(1, len(path) + 1)})
     parent, dot, last = key.rpartition(".")
     if dot and tuple(key.split(".")) in known:
@@ -108,7 +108,8 @@ def _unknown_key(schema: type[BaseModel], keys: Keys) -> str:
     homes = [".".join(path[:-1]) or "the top level" for path in known if path[-1] == key]
     home = f"; {key} belongs to {' or '.join(homes)}" if homes else ""
     near = did_you_mean(key, section.model_fields)
-    return f"unknown key{near}{home}" if near or home else f"unknown key; known: {', '.join(section.model_fields)}"
+    hint = near + home or f"; known: {', '.join(section.model_fields)}; docs/recipes.md explains all"
+    return f"unknown key{hint}"
 
 
 def _locate(schema: type[BaseModel], keys: Keys) -> tuple[type[BaseModel], FieldInfo | None]:
@@ -117,18 +118,12 @@ def _locate(schema: type[BaseModel], keys: Keys) -> tuple[type[BaseModel], Field
     for key in keys:
         if found := section.model_fields.get(str(key)):
             field = found
-            types = [leaf for leaf in _leaves(found.annotation) if isinstance(leaf, type)]
+            types = [leaf for leaf in leaves(found.annotation) if isinstance(leaf, type)]
             inner = next((leaf for leaf in types if issubclass(leaf, BaseModel)), None)
             if inner is None:
                 break
             section = inner
     return section, field
-
-
-def _leaves(annotation: Any) -> tuple[Any, ...]:
-    """The types that an annotation is made of."""
-    parts = get_args(annotation)
-    return tuple(leaf for part in parts for leaf in _leaves(part)) if parts else (annotation,)
 
 
 def settings(value: Any, above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
@@ -141,7 +136,8 @@ def settings(value: Any, above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
 
 
 def _help(field: FieldInfo | None) -> str:
-    return f"; help: {field.description}" if field and field.description else ""
+    text = help_of(field) if field else ""
+    return f"; help: {text}" if text else ""
 
 
 def dotted(keys: Keys) -> str:

@@ -15,15 +15,12 @@ from samcli.evaluation.ablate import ablate
 from samcli.evaluation.ablation_plan import dry_run
 from samcli.evaluation.result_tables import ablation_table
 from samcli.evaluation.run import evaluate
-from samcli.model.processor import Processor
-from samcli.model.small import build_small
-from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
-from samcli.recipe import AblateRecipe, EvalRecipe, SizesRecipe
+from samcli.recipe import AblateRecipe, EvalRecipe
 from samcli.recipe_file import find_recipe, load_recipe
 from samcli.synth.world.things import Thing
 from samcli.training.small.base import save_base
+from tests.small_models import WORDS, small_base, small_processor, small_sizes
 
-WORDS = "a red blue dog cat on the sofa what is shared".split()
 SOFA = Thing("furniture", ("sofa", "red", "plain", "blue", "vase"))
 LINKED = {"shared": SOFA.to_json(), "things": [[SOFA.to_json()], [SOFA.to_json()]]}
 GREEDY = {"beams": 1, "max_length": 6, "repetition_penalty": 1.0}
@@ -44,15 +41,12 @@ def make_dataset(directory: Path, count: int) -> None:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with a small base, data sets (also of $SAM_DATA) and the training recipe that the rows change."""
     torch.set_num_threads(1)
-    llm, qformer = build_llm_tokenizer(WORDS), build_qformer_tokenizer(WORDS)
-    parts = {"vision": 32, "qformer": 32, "llm": 32}
-    sizes = {f"{part}_width": width for part, width in parts.items()} | {"vision_layers": 1, "llm_layers": 1}
-    small = SizesRecipe.model_validate(sizes | {"image_size": 32, "qformer_layers": 2, "queries": 4, "llm_mlp": 64})
-    model = build_small(small, len(llm), len(qformer), 0)
+    sizes = small_sizes(vision_width=32, qformer_width=32, llm_width=32, llm_mlp=64)
+    model = small_base(sizes)
     with torch.no_grad():  # a random language model repeats its last token unless what it attends to is loud
         for parameter in (*model.language_model.model.layers.parameters(), model.language_projection.weight):
             parameter.mul_(20)
-    save_base(model, Processor(32, llm, qformer), tmp_path / "base")
+    save_base(model, small_processor(sizes), tmp_path / "base")
     for name, count in (("train", 12), ("links", 6), ("AESOP", 5)):
         make_dataset(tmp_path / "data" / name, count)
     monkeypatch.setenv("SAM_DATA", str(tmp_path / "data"))

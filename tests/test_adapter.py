@@ -19,14 +19,15 @@ from samcli.model.adapter import find_adapter, save_adapter
 from samcli.model.load import Base, load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import GuidanceRecipe, ModelRecipe
-from tests.test_load import Bomb, answer, save_small
+from tests.small_models import save_small
+from tests.test_load import SIZES, Bomb, answer
 
 GUIDANCE = GuidanceRecipe(from_layer=1, to_layer=2)
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_small(tmp_path_factory.mktemp("model"))
+    return save_small(tmp_path_factory.mktemp("model"), SIZES)
 
 
 def trained(base: Base, guidance: GuidanceRecipe = GUIDANCE) -> SemanticAlignmentModel:
@@ -122,7 +123,7 @@ def test_half_precision_base(adapter: Path, dtype: str) -> None:
 
 
 def test_other_base(adapter: Path, tmp_path: Path) -> None:
-    other = save_small(tmp_path / "other", seed=1)
+    other = save_small(tmp_path / "other", SIZES, seed=1)
     message = refusal(adapter, str(other))
     assert message.startswith(f"adapter {adapter} was trained on ")
     assert f", not on {other} (weights " in message

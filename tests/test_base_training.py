@@ -17,6 +17,7 @@ from samcli.synth.world.tasks import View
 from samcli.training.loop import fit
 from samcli.training.small import base as stage
 from samcli.training.small.vision import patch_labels
+from tests.small_models import small_sizes
 
 OPTIM = {"batch_size": 8, "steps": 4, "warmup_steps": 1, "learning_rate": 0.001}
 RECIPE = BaseRecipe.model_validate(
@@ -24,19 +25,7 @@ RECIPE = BaseRecipe.model_validate(
         "pictures": 24,
         "held_out": 8,
         "workers": 1,
-        "sizes": {
-            "image_size": 32,
-            "patch_size": 16,
-            "vision_width": 16,
-            "vision_layers": 1,
-            "vision_heads": 2,
-            "qformer_width": 16,
-            "qformer_heads": 2,
-            "llm_width": 16,
-            "llm_layers": 1,
-            "llm_heads": 2,
-            "llm_mlp": 32,
-        },
+        "sizes": small_sizes(qformer_layers=12, queries=SLOTS),
         "vision": {**OPTIM, "optimizer": "muon"},
         "language": {**OPTIM, "accumulate": 2},
         "alignment": OPTIM,

@@ -13,15 +13,17 @@ import torch
 from PIL import Image
 
 from samcli.answers import TextStream, for_terminal
-from samcli.caption import caption_images, run_caption, tiny_notice
+from samcli.caption import caption_images, run_caption, world_notice
 from samcli.caption_batch import caption_batch, read_requests
 from samcli.errors import UserError
 from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.load import load_model
 from samcli.model.sam import SemanticAlignmentModel
+from samcli.model.traits import RELEASED, WORLD
 from samcli.recipe import DecodingRecipe, GuidanceRecipe
-from tests.test_load import GREEDY, save_small, small_processor
+from tests.small_models import save_small, small_processor
+from tests.test_load import GREEDY, SIZES
 
 PROMPT = "what do both pictures show"
 BEAMS = DecodingRecipe(beams=2, max_length=6)
@@ -29,7 +31,7 @@ BEAMS = DecodingRecipe(beams=2, max_length=6)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_small(tmp_path_factory.mktemp("model"))
+    return save_small(tmp_path_factory.mktemp("model"), SIZES)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def test_text_that_changed_after_it_was_shown_is_shown_anew() -> None:
 
 
 def test_special_tokens_are_not_shown(captioner: Captioner) -> None:
-    tokenizer = small_processor().tokenizer
+    tokenizer = small_processor(SIZES).tokenizer
     pieces: list[str] = []
     streamer = TextStream(lambda ids: str(tokenizer.decode(ids, skip_special_tokens=True)).strip(), pieces.append)
     for token in [1, *tokenizer("a red cat", add_special_tokens=False)["input_ids"], 2]:
@@ -398,12 +400,23 @@ def test_bad_input_is_told_before_the_model_is_loaded(images: list[Path], tmp_pa
         run_caption([], None, batch=write(tmp_path, "{"), out=tmp_path / "out.jsonl", model="/nowhere")
 
 
-def test_tiny_says_what_it_is(captioner: Captioner) -> None:
-    notice = tiny_notice(replace(captioner, name="tiny"))
+def test_a_model_of_the_world_says_what_it_is_whatever_it_is_called(captioner: Captioner) -> None:
+    notice = world_notice(replace(captioner, name="copy", traits=WORLD))
     assert notice is not None
+    assert notice.startswith("copy speaks of its own small drawn world")
     assert "\n" not in notice
     assert "Salesforce/instructblip-vicuna-7b" in notice
-    assert tiny_notice(captioner) is None
+    assert world_notice(replace(captioner, name="tiny", traits=RELEASED)) is None
+
+
+@pytest.mark.parametrize("size", [0, -3])
+def test_impossible_batch_size(images: list[Path], tmp_path: Path, captioner: Captioner, size: int) -> None:
+    requests, out = write(tmp_path, request()), tmp_path / "out.jsonl"
+    with pytest.raises(UserError, match=r"^command line: batch_size: must be above 0 \(got "):
+        run_caption([], None, batch=requests, out=out, batch_size=size, model="/nowhere")
+    with pytest.raises(UserError, match="batch_size: must be above 0"):
+        run_caption(images, PROMPT, batch_size=size, model="/nowhere")
+    assert refusal(captioner, requests, out, batch_size=size) == f"batch_size {size}: must be above 0"
 
 
 @pytest.mark.parametrize("module", ["samcli", "samcli.cli", "samcli.recipe_file", "samcli.caption"])

@@ -1,6 +1,7 @@
 """The command line: what it prints where, its exit codes, and how light it is to start."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,8 @@ import pytest
 
 from samcli import __version__, cli
 from samcli.console import stderr
+from samcli.evaluation.command import default_out
+from samcli.recipe import EvalRecipe, ModelRecipe
 from samcli.synth.command import parse_shard
 from tests.test_kill import recipe as kill_recipe
 
@@ -79,8 +82,10 @@ def test_version(sam: Sam) -> None:
         (["train", "tiny/sam", "--set", "guidance.from_layer=12", "--set", "guidance.to_layer=3"], "must not be above"),
         (["eval", "--task", "storytelling", "--datasets", "aesop"], "expected: data/AESOP/annotations.json"),
         (["eval", "--task", "storyteling"], "did you mean storytelling"),
-        (["eval", "--format", "xml"], "--format xml: expected one of table, md, csv, json, latex"),
+        (["eval", "--format", "xml"], "--format xml: expected one of table, md, csv, latex, json"),
         (["ablate", "tiny/table3", "--only", "two"], "--only two: expected numbers of rows"),
+        (["train", "full", "--json"], "--json prints the plan of a training: give --dry-run with it"),
+        (["caption", "a.png", "--prompt", "x", "--batch-size", "0"], "batch_size: must be above 0"),
         (["synth"], "synth needs --out DIR"),
         (["synth", "--out", "x", "--engine", "ray"], "--engine ray is not available"),
         (["synth", "--out", "x", "--shard", "3/3"], "--shard 3/3: expected I/N"),
@@ -169,14 +174,50 @@ def test_shards_are_read() -> None:
     assert parse_shard(None) is None
 
 
-def test_an_interrupt_exits_with_130(sam: Sam, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
+def test_a_signal_within_a_command_exits_with_130() -> None:
+    code = (
+        "import sys, time, samcli.caption\n"
+        "from samcli import cli\n"
+        "samcli.caption.run_caption = lambda *_, **__: (print('at work', flush=True), time.sleep(60))\n"
+        "sys.argv = ['sam', 'caption', 'a.png', '--prompt', 'x']\n"
+        "cli.main()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"at work\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
 
-    monkeypatch.setattr(cli, "app", interrupted)
-    ended = sam()
-    assert ended.code == 130
-    assert "interrupted" in ended.err
+
+def test_the_first_seed_and_the_device_of_an_ablation_can_be_chosen(
+    sam: Sam, small_recipe: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.yaml"
+    path.write_text(f"kind: ablate\nbase: {small_recipe}\nrows:\n- {{row: 7, name: SAM, overrides: {{seed: 1}}}}\n")
+    more = ("--dry-run", "--format", "json", "--seeds", "2")
+    assert [run["seed"] for run in json.loads(sam("ablate", path, *more).out)["runs"]] == [1, 2]
+    chosen = json.loads(sam("ablate", path, *more, "--seed", "5", "--device", "cpu").out)["runs"]
+    assert [(run["seed"], Path(run["folder"]).name) for run in chosen] == [(5, "seed-5"), (6, "seed-6")]
+    refused = sam("ablate", path, *more, "--dtype", "int4")
+    assert refused.code == 2
+    assert "model.dtype" in refused.err
+
+
+def test_evaluations_have_directories_of_their_own(sam: Sam, tmp_path: Path) -> None:
+    goldens = Path(__file__).parent / "goldens" / "scores-a"
+    common = ("eval", "--task", "storytelling", "--quiet", "--predictions", goldens)
+    for more in (("--datasets", "aesop"), ("--datasets", "vist"), ("--datasets", "vist", "--limit", "5")):
+        assert sam(*common, *more).code == 0
+        assert sam(*common, *more).code == 0  # the same again goes on in the same directory
+    found = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert len(found) == 3
+    assert all(name.startswith("eval-storytelling-") for name in found)
+    recipes = [EvalRecipe(adapter=adapter) for adapter in (None, "runs/a/adapter", "runs/b/adapter")]
+    recipes.append(EvalRecipe(model=ModelRecipe(base="org/other")))
+    assert len({default_out(recipe, None) for recipe in recipes}) == 4
+    assert "runs-b-adapter" in default_out(recipes[2], None).name
 
 
 def test_recipe_names_are_completed() -> None:

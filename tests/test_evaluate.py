@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,20 +21,17 @@ from samcli.evaluation.entries import Answered, judge, linking_entry
 from samcli.evaluation.predict import predict
 from samcli.evaluation.predictions import Prediction
 from samcli.evaluation.result_tables import evaluation_table
-from samcli.evaluation.run import evaluate, export_requests
+from samcli.evaluation.run import evaluate, export_requests, not_comparable
 from samcli.model.captioner import Captioner
 from samcli.model.load import load_model
-from samcli.model.processor import Processor
-from samcli.model.small import build_small
-from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
-from samcli.recipe import DecodingChanges, DecodingRecipe, EvalRecipe, SizesRecipe
+from samcli.model.traits import WORLD, write_traits
+from samcli.recipe import DecodingChanges, DecodingRecipe, EvalRecipe
 from samcli.synth.world.things import Thing
-from samcli.training.small.base import save_base
+from tests.small_models import WORDS, save_small, small_sizes
 
 GOLDENS = Path(__file__).parent / "goldens" / "scores-a"
 CHANGES = DecodingChanges(beams=1, max_length=8, repetition_penalty=1.0)
 GREEDY = CHANGES.over(DecodingRecipe())
-WORDS = "a red blue dog cat on the sofa what is shared".split()
 
 SOFA = Thing("furniture", ("sofa", "red", "plain", "blue", "vase"))
 CHAIR = Thing("furniture", ("chair", "green", "striped", "white", "cup"))
@@ -43,20 +41,9 @@ LAMP = Thing("furniture", ("lamp", "black", "dotted", "red", "ball"))
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
-    directory = tmp_path_factory.mktemp("base")
-    llm, qformer = build_llm_tokenizer(WORDS), build_qformer_tokenizer(WORDS)
-    sizes = SizesRecipe(
-        image_size=32,
-        vision_width=32,
-        vision_layers=1,
-        qformer_width=32,
-        qformer_layers=2,
-        queries=4,
-        llm_width=32,
-        llm_layers=1,
-        llm_mlp=64,
-    )
-    save_base(build_small(sizes, len(llm), len(qformer), 0), Processor(32, llm, qformer), directory)
+    sizes = small_sizes(vision_width=32, qformer_width=32, llm_width=32, llm_mlp=64)
+    directory = save_small(tmp_path_factory.mktemp("base"), sizes)
+    (directory / "sam.json").unlink()  # so it stands for any InstructBLIP, not for one of the world
     return directory
 
 
@@ -154,8 +141,16 @@ def test_a_sample_that_fails_leaves_its_neighbours_their_answers(captioner: Capt
 def test_answers_to_other_samples_are_refused(captioner: Captioner, tmp_path: Path) -> None:
     samples = make_dataset(tmp_path, 3)
     answer_all(captioner, samples, tmp_path / "p.jsonl")
-    with pytest.raises(UserError, match=r"p\.jsonl holds answers to other samples"):
+    with pytest.raises(UserError, match=r"p\.jsonl holds something else than answers to these samples"):
         answer_all(captioner, samples[1:], tmp_path / "p.jsonl")
+
+
+@pytest.mark.parametrize("line", ["[1]", "null", "7", '"text"', '{"id": 9}'])
+def test_a_file_of_something_else_is_refused(captioner: Captioner, tmp_path: Path, line: str) -> None:
+    samples = make_dataset(tmp_path, 2)
+    (tmp_path / "p.jsonl").write_text(f"{line}\n")
+    with pytest.raises(UserError, match=r"p\.jsonl holds something else than answers"):
+        answer_all(captioner, samples, tmp_path / "p.jsonl")
 
 
 def patched(monkeypatch: pytest.MonkeyPatch, captioner: Captioner, before: Callable[[int, int], None]) -> None:
@@ -221,7 +216,7 @@ def test_results_have_the_shape_that_scripts_rely_on(
     assert results["models"] == {str(base): {"datasets": results["datasets"], "average": results["average"]}}
     entry = results["datasets"]["AESOP"]
     assert (entry["n"], entry["failed"], entry["failed_ids"]) == (6, 1, ["2"])
-    assert entry["not_comparable"] == []
+    assert entry["not_comparable"] == ["6 samples instead of 500", "decoding", "1 failed"]
     for metric in ("rouge_l", "cider", "bleu_4"):
         low, high = entry["ci95"][metric]
         assert low <= entry[metric] <= high
@@ -233,6 +228,69 @@ def test_results_have_the_shape_that_scripts_rely_on(
     assert len(evaluation_table(results).rows) == 13  # two datasets, their average, and ten published rows of AESOP
     monkeypatch.setattr("samcli.evaluation.subject.load_model", None)  # finished: no model is needed
     assert evaluate(recipe, out) == results
+
+
+def answered(name: str, count: int, *, references: int = 1, failed: int = 0) -> Answered:
+    samples = [Sample(number, (), "", ("a dog",) * references) for number in range(count)]
+    predictions = [Prediction(str(n), "a dog", error="gone" if n < failed else None) for n in range(count)]
+    return Answered(name, samples, predictions)
+
+
+def test_comparable_is_what_nothing_speaks_against() -> None:
+    recipe, released = EvalRecipe(task="storytelling"), DecodingRecipe()
+    for name in ("AESOP", "VIST", "IEdit", "Spot-the-Diff", "Birds-to-Words", "CLEVR-Change"):
+        assert not_comparable(recipe, answered(name, 500), released) == []
+        assert not_comparable(recipe, answered(name, 7015), released) == ["7015 samples instead of 500"]
+    for name in ("DM800K", "Conceptual", "Animal", "Vehicle"):
+        assert not_comparable(recipe, answered(name, 500), released) == ["unverified data"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "decoding", "how", "reason"),
+    [
+        ({}, GREEDY, {}, "decoding"),
+        ({}, None, {}, "decoding not known"),
+        ({"limit": 500}, DecodingRecipe(), {}, "subset"),
+        ({"control": "shuffle"}, DecodingRecipe(), {}, "control"),
+        ({}, DecodingRecipe(), {"references": 2}, "references"),
+        ({}, DecodingRecipe(), {"failed": 3}, "3 failed"),
+    ],
+)
+def test_what_is_not_comparable_says_why(
+    changes: dict[str, Any], decoding: DecodingRecipe | None, how: dict[str, int], reason: str
+) -> None:
+    recipe = EvalRecipe.model_validate({"task": "storytelling"} | changes)
+    assert not_comparable(recipe, answered("AESOP", 500, **how), decoding) == [reason]
+
+
+def test_a_model_of_the_world_is_known_by_what_it_is(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(base, tmp_path / "copy"))
+    write_traits(copy, WORLD)
+    make_dataset(tmp_path / "AESOP", 3)
+    results = evaluate(eval_recipe(copy, tmp_path, "storytelling", "aesop", decoding={}), tmp_path / "run")
+    assert "knows only its own drawn world" in capsys.readouterr().err
+    assert {row[-1] for row in evaluation_table(results).rows} == {"this run"}
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert json.loads(environment["inputs"]["decoding"]) == WORLD.decoding.model_dump()
+    answers = [one["prediction"] for one in without_seconds(tmp_path / "run" / "predictions" / "AESOP.jsonl")]
+    samples = read_annotations(tmp_path / "AESOP")
+    own = load_model(str(copy), device="cpu").answer([s.images for s in samples], [s.instruction for s in samples])
+    assert answers == own
+
+
+def test_a_call_that_failed_does_not_claim_the_directory(base: Path, tmp_path: Path) -> None:
+    make_dataset(tmp_path / "mine", 3)
+    broken, out = Path(shutil.copytree(base, tmp_path / "broken")), tmp_path / "run"
+    (broken / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="can't load"):
+        evaluate(eval_recipe(broken, tmp_path, "storytelling", "mine"), out)
+    assert (out / "recipe.yaml").exists()
+    shutil.copy(base / "model.safetensors", broken)  # other weights under the same name, then another recipe
+    assert evaluate(eval_recipe(broken, tmp_path, "storytelling", "mine"), out)
+    with pytest.raises(UserError, match="another recipe"):
+        evaluate(eval_recipe(base, tmp_path, "storytelling", "mine"), out)
 
 
 def test_a_directory_belongs_to_one_recipe_and_its_weights(base: Path, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from samcli.model.guidance import Groups
 from samcli.model.load import load_base
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import GuidanceRecipe, ModelRecipe
-from tests.test_load import SIZES, save_small
+from tests.small_models import save_small
+from tests.test_load import SIZES
 
 SIDE = SIZES.image_size // SIZES.patch_size
 PROMPT, ANSWER = "what do both pictures show", "a red cat \x1b[31m and a dog"
@@ -24,7 +25,7 @@ PROMPT, ANSWER = "what do both pictures show", "a red cat \x1b[31m and a dog"
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_small(tmp_path_factory.mktemp("model"))
+    return save_small(tmp_path_factory.mktemp("model"), SIZES)
 
 
 def captioner(base: Path, **guidance: str | bool) -> Captioner:

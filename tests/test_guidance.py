@@ -11,25 +11,11 @@ from torch import Tensor
 from samcli.data.batch import Batch
 from samcli.model.guidance import Groups
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.model.small import build_small
-from samcli.recipe import DecodingRecipe, GuidanceRecipe, SizesRecipe
+from samcli.recipe import DecodingRecipe, GuidanceRecipe
+from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_sizes, textless_base
 
 LAYERS, POSITIONS, COUNTS = 4, 5, (1, 3, 2)
-SIZES = SizesRecipe(
-    image_size=32,
-    patch_size=16,
-    vision_width=24,
-    vision_layers=1,
-    vision_heads=2,
-    qformer_width=16,
-    qformer_layers=LAYERS,
-    qformer_heads=2,
-    queries=5,
-    llm_width=32,
-    llm_layers=2,
-    llm_heads=2,
-    llm_mlp=48,
-)
+SIZES = small_sizes(vision_width=24, qformer_layers=LAYERS, queries=5, llm_width=32, llm_layers=2, llm_mlp=48)
 TEXT_LENGTHS = (3, 6, 4)
 MERGES = [
     {"context": context, "weights": weights, "normalize": normalize}
@@ -41,8 +27,7 @@ MERGES = [
 
 def build(**guidance: Any) -> SemanticAlignmentModel:
     """A small model whose guide layers have learnt something, in float64 to compare sums of different orders."""
-    base = build_small(SIZES, llm_vocabulary=50, qformer_vocabulary=40, seed=0)
-    model = SemanticAlignmentModel(base, GuidanceRecipe(**{"from_layer": 2, "to_layer": 3, **guidance}))
+    model = SemanticAlignmentModel(textless_base(SIZES), GuidanceRecipe(**{"from_layer": 2, "to_layer": 3, **guidance}))
     torch.manual_seed(2)  # the base comes first, so that it is the same for all settings
     for parameter in model.parameters():
         if parameter.dim() > 1:
@@ -57,12 +42,12 @@ def batch() -> Batch:
     text_mask = torch.tensor([[1] * length + [0] * (6 - length) for length in TEXT_LENGTHS])
     return Batch(
         image_counts=torch.tensor(COUNTS),
-        qformer_ids=torch.randint(5, 40, (3, 6)) * text_mask,
+        qformer_ids=torch.randint(5, QFORMER_WORDS, (3, 6)) * text_mask,
         qformer_mask=text_mask,
-        prompt_ids=torch.randint(5, 50, (3, 6)) * text_mask,
+        prompt_ids=torch.randint(5, LLM_WORDS, (3, 6)) * text_mask,
         prompt_mask=text_mask,
         image_embeds=torch.randn(sum(COUNTS), POSITIONS, SIZES.vision_width, dtype=torch.float64),
-        answer_ids=torch.randint(5, 50, (3, 6)) * text_mask.flip(0),
+        answer_ids=torch.randint(5, LLM_WORDS, (3, 6)) * text_mask.flip(0),
         answer_mask=text_mask.flip(0),
     )
 

@@ -1,6 +1,5 @@
 """Pictures from hostile and from unusual files: a clear message, or the right pixels."""
 
-import hashlib
 import io
 import os
 import struct
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from samcli.data.image import MAX_BYTES, content_hash, open_image
+from samcli.data.image import MAX_BYTES, open_image
 from samcli.errors import UserError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -360,17 +359,3 @@ def test_threads_warnings_and_limits(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found == sizes * 20
     assert Image.MAX_IMAGE_PIXELS == 40
     assert ImageFile.LOAD_TRUNCATED_IMAGES is False
-
-
-# Hashes.
-
-
-def test_content_hash_depends_on_bytes_alone(tmp_path: Path) -> None:
-    for name in ("a.png", "b.jpg"):
-        (tmp_path / name).write_bytes(b"same")
-    assert content_hash(tmp_path / "a.png") == content_hash(tmp_path / "b.jpg") == hashlib.sha256(b"same").hexdigest()
-
-
-def test_content_hash_of_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"none\.png: can't be read: No such file"):
-        content_hash(tmp_path / "none.png")

@@ -13,13 +13,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from samcli.cli import main
-from samcli.model.processor import Processor
-from samcli.model.small import build_small
-from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
-from samcli.recipe import SizesRecipe
 from samcli.training.checkpoint import finished
-from samcli.training.small.base import save_base
+from tests.small_models import save_small, small_sizes
 
+COLOURS = ("red", "blue", "green")
 KILLS = 20
 STEPS = 80
 RECIPE = f"""
@@ -35,19 +32,14 @@ log_every: 3
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe for a small random model and a dozen pairs of plain pictures."""
     root = tmp_path_factory.mktemp("kill")
-    sizes = SizesRecipe(image_size=32, vision_width=16, vision_layers=1, vision_heads=2, qformer_width=16,
-                        qformer_heads=2, queries=4, llm_width=16, llm_layers=1, llm_heads=2, llm_mlp=32)  # fmt: skip
-    words = ["red", "green", "blue", "colour"]
-    processor = Processor(32, build_llm_tokenizer(words), build_qformer_tokenizer(words))
-    model = build_small(sizes, len(processor.tokenizer), len(processor.qformer_tokenizer), seed=0)
-    save_base(model, processor, root / "base")
+    save_small(root / "base", small_sizes(qformer_layers=12))
     (root / "pairs").mkdir()
     records = []
     for index in range(12):
         for side in "ab":
             Image.new("RGB", (40, 40), (index * 20, 99, ord(side))).save(root / "pairs" / f"{index}{side}.png")
         images = [f"{index}a.png", f"{index}b.png"]
-        records.append({"id": index, "img_list": images, "instruction": "colour", "output": words[index % 3]})
+        records.append({"id": index, "img_list": images, "instruction": "what is shared", "output": COLOURS[index % 3]})
     (root / "pairs" / "annotations.json").write_text(json.dumps(records))
     path = root / "recipe.yaml"
     path.write_text(RECIPE.replace("BASE", str(root / "base")).replace("PAIRS", str(root / "pairs")))

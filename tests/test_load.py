@@ -12,54 +12,20 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import InstructBlipForConditionalGeneration
 
 from samcli.errors import UserError
 from samcli.model.captioner import Captioner
 from samcli.model.load import TINY, find_base, load_base, load_model, resolve_device
-from samcli.model.processor import Processor
-from samcli.model.small import build_small
-from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
-from samcli.recipe import DecodingRecipe, ModelRecipe, SizesRecipe
-from samcli.training.small.base import save_base
+from samcli.recipe import DecodingRecipe, ModelRecipe
+from tests.small_models import save_small, small_base, small_sizes
 
-WORDS = "what do both pictures show a red blue cat and the dog".split()
-SIZES = SizesRecipe(
-    image_size=32,
-    patch_size=8,
-    vision_width=16,
-    vision_layers=1,
-    vision_heads=2,
-    qformer_width=16,
-    qformer_layers=2,
-    qformer_heads=2,
-    queries=3,
-    llm_width=16,
-    llm_layers=1,
-    llm_heads=2,
-    llm_mlp=16,
-)
+SIZES = small_sizes(patch_size=8)
 GREEDY = DecodingRecipe(beams=1, max_length=10)
-
-
-def small_processor() -> Processor:
-    return Processor(SIZES.image_size, build_llm_tokenizer(WORDS), build_qformer_tokenizer(WORDS))
-
-
-def small_model(seed: int = 0) -> InstructBlipForConditionalGeneration:
-    processor = small_processor()
-    return build_small(SIZES, len(processor.tokenizer), len(processor.qformer_tokenizer), seed)
-
-
-def save_small(directory: Path, seed: int = 0) -> Path:
-    """An InstructBLIP of random weights in the hub's format."""
-    save_base(small_model(seed), small_processor(), directory)
-    return directory
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_small(tmp_path_factory.mktemp("model"))
+    return save_small(tmp_path_factory.mktemp("model"), SIZES)
 
 
 @pytest.fixture
@@ -84,7 +50,7 @@ def answer(captioner: Captioner) -> str:
 
 def test_saved_model_comes_back(saved: Path) -> None:
     captioner = load_model(str(saved), "none", device="cpu")
-    for name, value in small_model().state_dict().items():
+    for name, value in small_base(SIZES).state_dict().items():
         torch.testing.assert_close(captioner.model.base.state_dict()[name], value.half().float(), rtol=0, atol=0)
     assert (captioner.name, captioner.adapter, captioner.model.guidance) == (str(saved), None, None)
     assert not captioner.model.training
@@ -101,7 +67,7 @@ def test_sharded_weights_are_the_same_model(saved: Path, tmp_path: Path) -> None
 
 def test_missing_shard(saved: Path, tmp_path: Path) -> None:
     shutil.copytree(saved, tmp_path / "shards", ignore=shutil.ignore_patterns("*.safetensors"))
-    small_model().save_pretrained(tmp_path / "shards", max_shard_size="20KB")
+    small_base(SIZES).save_pretrained(tmp_path / "shards", max_shard_size="20KB")
     sorted((tmp_path / "shards").glob("*.safetensors"))[1].unlink()
     assert refusal(tmp_path / "shards").startswith(f"can't load {tmp_path / 'shards'}: ")
 
@@ -115,8 +81,8 @@ def test_dtype(saved: Path, dtype: str) -> None:
 
 def test_hash_tells_weights_apart(saved: Path, tmp_path: Path) -> None:
     first = load_base(ModelRecipe(base=str(saved)))
-    other = load_base(ModelRecipe(base=str(save_small(tmp_path / "other", seed=1))))
-    again = load_base(ModelRecipe(base=str(save_small(tmp_path / "again"))))
+    other = load_base(ModelRecipe(base=str(save_small(tmp_path / "other", SIZES, seed=1))))
+    again = load_base(ModelRecipe(base=str(save_small(tmp_path / "again", SIZES))))
     assert first.weights_hash == again.weights_hash != other.weights_hash
 
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from samcli.recipe import EvalRecipe, SamRecipe, describe_fields
+from samcli.recipe import EvalRecipe, SamRecipe
+from samcli.recipe_fields import describe_fields
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
 QUOTED = sorted(set(re.findall(r"`([^`]+)`", TEXT)))
 FILES = [name for name in QUOTED if re.fullmatch(r"\w+(/\w+)+\.(py|yaml)(:[\w.]+)?", name)]
 KEYS = [name for name in QUOTED if re.fullmatch(r"[a-z]+\.[a-z_]+", name) and name not in ("file.py", "section.key")]
-KNOWN_KEYS = {key for schema in (SamRecipe, EvalRecipe) for key, _, _ in describe_fields(schema)}
+KNOWN_KEYS = {key.path for schema in (SamRecipe, EvalRecipe) for key in describe_fields(schema)}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -18,26 +18,14 @@ from typer.testing import CliRunner
 from benchmarks.parity import app, parity
 from samcli.data.batch import Batch
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.model.small import build_small
-from samcli.recipe import DecodingRecipe, GuidanceRecipe, SizesRecipe
+from samcli.recipe import DecodingRecipe, GuidanceRecipe
+from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_sizes, textless_base
 
 GOLDENS = Path(__file__).parent / "goldens"
-SIZES = SizesRecipe(
-    image_size=32,
-    patch_size=16,
-    vision_width=24,
-    vision_layers=2,
-    vision_heads=2,
-    qformer_width=16,
-    qformer_layers=4,
-    qformer_heads=2,
-    queries=5,
-    llm_width=32,
-    llm_layers=2,
-    llm_heads=2,
-    llm_mlp=48,
+SIZES = small_sizes(
+    vision_width=24, vision_layers=2, qformer_layers=4, queries=5, llm_width=32, llm_layers=2, llm_mlp=48
 )
-WORDS, FRAMES = 50, 4
+FRAMES = 4
 
 
 def test_trained_parameters_at_vicuna_7b_sizes() -> None:
@@ -89,7 +77,7 @@ def test_a_directory_without_goldens_is_named(tmp_path: Path) -> None:
 @pytest.fixture(params=["eager", "sdpa"])
 def twins(request: pytest.FixtureRequest) -> tuple[SemanticAlignmentModel, Any]:
     """An untrained SAM and transformers' InstructBLIP for video, on the same weights."""
-    base = build_small(SIZES, WORDS, 40, seed=0)
+    base = textless_base(SIZES)
     for weight in base.parameters():
         if weight.dim() > 1:
             torch.nn.init.normal_(weight, std=0.3)  # as large as trained ones, so that every difference shows
@@ -109,9 +97,9 @@ def clips() -> Batch:
     shorter = torch.tensor([[1] * 6, [1] * 4 + [0] * 2])
     return Batch(
         image_counts=torch.tensor([FRAMES, FRAMES]),
-        qformer_ids=torch.randint(5, 40, (2, 6)) * shorter,
+        qformer_ids=torch.randint(5, QFORMER_WORDS, (2, 6)) * shorter,
         qformer_mask=shorter,
-        prompt_ids=torch.randint(5, WORDS, (2, 6)),
+        prompt_ids=torch.randint(5, LLM_WORDS, (2, 6)),
         prompt_mask=torch.ones(2, 6, dtype=torch.int64),
         pixel_values=torch.randn(2 * FRAMES, 3, 32, 32),
     )

@@ -1,7 +1,11 @@
 """The plan of a training run: parameters, FLOPs and memory of models that are never allocated, and what is missing."""
 
 import json
+import random
+import socket
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +17,27 @@ from torch.utils.flop_counter import FlopCounterMode
 from samcli.data.batch import Batch
 from samcli.data.sample import Sample, write_annotations
 from samcli.errors import UserError
+from samcli.files import write_json
 from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.known_sizes import KNOWN, known_config
 from samcli.model.processor import QFORMER_FOLDER
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.model.small import build_small, small_config
-from samcli.recipe import BaseRecipe, GuidanceRecipe, SamRecipe, SizesRecipe
+from samcli.model.small import small_config
+from samcli.recipe import BaseRecipe, GuidanceRecipe, SamRecipe
 from samcli.recipe_file import find_recipe, load_recipe
+from samcli.synth.world.sets import SETS
+from samcli.synth.world.tasks import Accept, Group, Story, draw_group, draw_story
 from samcli.training.costs import Load, step_flops, step_memory
 from samcli.training.plan import meta_model, plan, plan_text
+from samcli.training.plan_data import WORLD_IMAGES
+from samcli.training.sam_run import training_samples
+from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_sizes, textless_base
 
-SIZES = SizesRecipe(
-    image_size=32,
-    patch_size=8,
-    vision_width=24,
-    vision_layers=2,
-    vision_heads=2,
-    qformer_width=32,
-    qformer_layers=4,
-    qformer_heads=2,
-    queries=5,
-    llm_width=64,
-    llm_layers=3,
-    llm_heads=2,
-    llm_mlp=96,
+SIZES = small_sizes(
+    patch_size=8, vision_width=24, vision_layers=2, qformer_width=32, qformer_layers=4, llm_width=64, llm_layers=3
 )
 LOAD = Load(samples=3, images=3, instruction_tokens=7, answer_tokens=6)
+FOUR_LAYERS = {"from_layer": 4, "to_layer": 4}
 SETTINGS: list[dict[str, Any]] = [
     {},
     {"from_layer": 2, "to_layer": 3},
@@ -61,7 +60,7 @@ def base(tmp_path: Path) -> Path:
     """A directory with the configuration of a small InstructBLIP, and no weights."""
     directory = tmp_path / "base"
     (directory / QFORMER_FOLDER).mkdir(parents=True)
-    small_config(SIZES, 50, 40).save_pretrained(directory)
+    small_config(SIZES, LLM_WORDS, QFORMER_WORDS).save_pretrained(directory)
     return directory
 
 
@@ -76,12 +75,12 @@ def full() -> SamRecipe:
 
 def small_model(settings: dict[str, Any]) -> SemanticAlignmentModel:
     guidance = GuidanceRecipe(**{"from_layer": 4, "to_layer": 4, **settings})
-    return SemanticAlignmentModel(build_small(SIZES, 50, 40, seed=0), guidance)
+    return SemanticAlignmentModel(textless_base(SIZES), guidance)
 
 
 def batch() -> Batch:
     def ids(length: int) -> Tensor:
-        return torch.randint(5, 40, (LOAD.samples, length))
+        return torch.randint(5, QFORMER_WORDS, (LOAD.samples, length))
 
     prompt, answer = ids(LOAD.instruction_tokens), ids(LOAD.answer_tokens)
     return Batch(
@@ -131,6 +130,7 @@ def test_an_unknown_id_has_no_sizes() -> None:
 def test_flops_are_those_counted_by_hand_at_7b(images: int, naive: float, minimal: float) -> None:
     """By hand: everything computed for each image, and with vision features kept; 64 tokens of prompt and of answer."""
     model, load = meta_model(full()), Load(1, images, 64, 64)
+    assert model is not None
     assert sum(step_flops(model, load).values()) == pytest.approx(naive, rel=0.03)
     assert sum(step_flops(model, load, cached_features=True).values()) == pytest.approx(minimal, rel=0.03)
 
@@ -181,7 +181,7 @@ def test_accumulating_takes_less_memory_and_as_many_flops(base: Path) -> None:
 
 def test_what_is_missing_is_said_and_no_error(tmp_path: Path) -> None:
     weights, data = plan(full())["missing"]
-    assert "Salesforce/instructblip-vicuna-7b is not in the local cache" in weights
+    assert "Salesforce/instructblip-vicuna-7b is no directory here and not in the hub's local cache" in weights
     assert f"{tmp_path / 'data' / 'MmLINK'}" in data
     assert "github.com/McCartney01/SAM" in data
 
@@ -193,21 +193,58 @@ def test_data_that_is_there_is_counted(base: Path, tmp_path: Path) -> None:
         (directory / name).touch()
     images = tuple(directory / name for name in ("a.png", "b.png", "c.png"))
     write_annotations(directory, [Sample(number, images, "What?", ("That.",)) for number in range(50)])
-    settings = recipe(base, guidance={"from_layer": 4, "to_layer": 4}, optim={"epochs": 2})
+    settings = recipe(base, guidance=FOUR_LAYERS, optim={"epochs": 2})
     planned = plan(settings)
     assert planned["steps"] == 5
     assert planned["data"]["images_per_sample"] == 3
-    assert planned["missing"] == [f"weights: {base} has no .safetensors file"]
+    assert planned["missing"] == [f"weights: {base} lacks a .safetensors file"]
     (directory / "c.png").unlink()
     assert "1 images" in plan(settings)["missing"][1]
     assert plan(settings, samples=400)["steps"] == 40
 
 
-def test_the_worlds_data_is_never_missing(base: Path) -> None:
+def test_data_may_be_elsewhere_where_the_recipe_allows_it(base: Path, tmp_path: Path) -> None:
+    directory, pictures = tmp_path / "data" / "MmLINK", tmp_path / "pictures"
+    for place in (directory, pictures):
+        place.mkdir(parents=True)
+    (pictures / "a.png").touch()
+    write_json(
+        directory / "annotations.json",
+        [{"id": 0, "img_list": [f"{pictures}/a.png"], "instruction": "What?", "output": "That."}],
+    )
+    settings = recipe(base, guidance=FOUR_LAYERS, data={"train": "MmLINK", "image_root": str(pictures)})
+    assert plan(settings)["data"]["samples"] == 1
+    samples, found = training_samples(settings.data)
+    assert (samples[0].images, found) == ((pictures / "a.png",), directory)
+    with pytest.raises(UserError, match="expected a path relative to the data set's directory"):
+        training_samples(recipe(base).data)
+
+
+@pytest.mark.parametrize(("name", "images"), [("mmlink", 2), ("groups", 5), ("stories", 4), ("changes", 2)])
+def test_the_worlds_data_is_never_missing(base: Path, name: str, images: int) -> None:
     (base / "model.safetensors").touch()
-    planned = plan(recipe(base, guidance={"from_layer": 4, "to_layer": 4}, data={"train": "world-mmlink"}))
+    planned = plan(recipe(base, guidance=FOUR_LAYERS, data={"train": f"world-{name}"}))
     assert planned["missing"] == []
     assert planned["steps"] == 1000
+    assert planned["data"]["images_per_sample"] == images
+
+
+def test_image_counts_of_the_world_are_those_that_it_draws() -> None:
+    def drawn(draw: Callable[[random.Random, Accept], Group | Story]) -> Counter[int]:
+        return Counter(len(draw(random.Random(seed), lambda thing: True).views) for seed in range(300))
+
+    stories = drawn(draw_story)
+    assert set(WORLD_IMAGES) == set(SETS)
+    assert set(drawn(draw_group)) == set(WORLD_IMAGES["world-groups"])
+    assert set(stories) == set(WORLD_IMAGES["world-stories"])
+    assert max(stories.values()) < 1.5 * min(stories.values())
+
+
+def test_a_misspelt_set_of_the_world_is_named_with_the_right_one(base: Path) -> None:
+    settings = recipe(base, guidance=FOUR_LAYERS, data={"train": "world-mlink"})
+    with pytest.raises(UserError, match="world-mlink: no such set of the embedded world; did you mean world-mmlink"):
+        training_samples(settings.data)
+    assert "did you mean world-mmlink" in plan(settings)["missing"][1]
 
 
 def test_layers_that_the_base_lacks_are_the_users_error(base: Path) -> None:
@@ -215,9 +252,35 @@ def test_layers_that_the_base_lacks_are_the_users_error(base: Path) -> None:
         plan(recipe(base))
 
 
-def test_a_base_of_unknown_sizes_is_the_users_error() -> None:
-    with pytest.raises(UserError, match="somebody/instructblip"):
-        plan(recipe("somebody/instructblip"))
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("somebody/instructblip", "training downloads it"),
+        ("nowhere", "no directory nowhere; give one, or a hub id"),
+        ("/no/such/place", "no directory /no/such/place"),
+        ("tiny", "lacks config.json, qformer_tokenizer, a .safetensors file; `make tiny` makes them"),
+    ],
+)
+def test_a_base_that_is_not_there_is_missing_and_its_sizes_unknown(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    monkeypatch.setattr("samcli.training.plan_data.tiny_directory", lambda: tmp_path / "tiny")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the plan asked the network"))
+    planned = plan(recipe(name))
+    assert planned["parameters"] == {"trained": None, "frozen": None, "by_part": {}}
+    assert (planned["flops_per_step"], planned["memory_bytes"]) == (None, None)
+    assert said in planned["missing"][0]
+    assert planned["steps"] == 69_000 // 20
+    assert json.loads(json.dumps(planned)) == planned
+    assert "unknown" in plan_text(planned)
+
+
+def test_another_model_is_the_users_error(base: Path) -> None:
+    write_json(base / "config.json", {"model_type": "blip-2"})
+    with pytest.raises(UserError, match="is not an InstructBLIP with a LLaMA"):
+        plan(recipe(base))
 
 
 @pytest.mark.parametrize(

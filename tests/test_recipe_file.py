@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from samcli import recipe, recipe_file
 from samcli.errors import UserError
 from samcli.recipe import BaseRecipe, SamRecipe, Section
+from samcli.recipe_fields import help_of
 from samcli.recipe_file import (
     dump_recipe,
     explain_differences,
@@ -283,11 +284,15 @@ def test_override_makes_the_sections_that_the_file_lacks_or_leaves_empty(file: P
         ("batch_size: 2", "batch_size: unknown key; batch_size belongs to optim"),
         ("optim: {seed: 2}", "optim.seed: unknown key; seed belongs to data or the top level"),
         ("optim: {guidance: {}}", "optim.guidance: unknown key; guidance belongs to the top level"),
-        ("checkpoint: {zzz: 2}", "checkpoint.zzz: unknown key; known: every_steps, every_minutes, keep"),
+        (
+            "checkpoint: {zzz: 2}",
+            "checkpoint.zzz: unknown key; known: every_steps, every_minutes, keep; docs/recipes.md explains all",
+        ),
         ("optim.steps: 2", "optim.steps: unknown key with a dot; write steps indented below optim"),
         (
             "<<: {seed: 1}",
-            "<<: unknown key; known: kind, seed, model, guidance, text, data, optim, checkpoint, log_every",
+            "<<: unknown key; known: kind, seed, model, guidance, text, data, optim, checkpoint, log_every; "
+            "docs/recipes.md explains all",
         ),
     ],
 )
@@ -508,12 +513,20 @@ def test_no_differences_between_a_recipe_and_its_file(file: Path) -> None:
 
 def test_every_setting_of_every_section_has_a_line_of_help() -> None:
     sections = [value for value in vars(recipe).values() if inspect.isclass(value) and issubclass(value, Section)]
-    nested = {id(section) for section in sections}
-    without = [
-        f"{section.__name__}.{name}"
-        for section in sections
-        for name, field in section.model_fields.items()
-        if not field.description and id(field.annotation) not in nested
-    ]
+    fields = {
+        f"{section.__name__}.{name}": field for section in sections for name, field in section.model_fields.items()
+    }
     assert len(sections) > 5
-    assert without == []
+    assert [name for name, field in fields.items() if not help_of(field)] == []
+
+
+def test_a_section_is_explained_by_what_it_says_of_itself(file: Path) -> None:
+    assert faults(file, "data: 3\n") == [
+        "FILE: data: expected a section of keys (got 3); help: Where training samples come from"
+    ]
+
+
+def test_an_unknown_key_like_no_other_is_answered_with_all_and_where_they_are_explained(file: Path) -> None:
+    (message,) = faults(file, "zzz: 3\n")
+    assert message.startswith("FILE: zzz: unknown key; known: kind, seed, ")
+    assert message.endswith("; docs/recipes.md explains all")

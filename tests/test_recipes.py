@@ -1,15 +1,21 @@
-"""The shipped recipes: all of them valid, and `full` with the paper's settings, each line explained."""
+"""The shipped recipes: all valid, `full` with the paper's settings, each line explained; and the page on all keys."""
 
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel, Field, ValidationError
 
-from samcli.recipe import AblateRecipe, BaseRecipe, EvalRecipe, SamRecipe, Section, SynthRecipe, describe_fields
+from samcli.errors import UserError
+from samcli.recipe import DecodingChanges, DecodingRecipe, RowRecipe, SamRecipe
 from samcli.recipe_faults import settings
+from samcli.recipe_fields import describe_fields, leaves
 from samcli.recipe_file import find_recipe, load_recipe, recipe_names
+from samcli.recipe_reference import KINDS, UNITS, reference, type_in_words, unit_of
 
-KINDS: tuple[type[Section], ...] = (SamRecipe, BaseRecipe, SynthRecipe, EvalRecipe, AblateRecipe)
+DESCRIBED: tuple[type[BaseModel], ...] = (*KINDS, RowRecipe)
 PAPER = {
     "model.base": "Salesforce/instructblip-vicuna-7b",
     "optim.optimizer": "adamw",
@@ -65,7 +71,7 @@ def test_full_has_the_papers_and_the_releases_values(key: str, wanted: object) -
 def test_full_spells_out_every_setting_and_explains_each() -> None:
     text = find_recipe("full").read_text(encoding="utf-8")
     spelt = {".".join(key for key in keys if isinstance(key, str)) for keys, _ in settings(yaml.safe_load(text))}
-    assert spelt == {key for key, _, _ in describe_fields(SamRecipe)}
+    assert spelt == {key.path for key in describe_fields(SamRecipe)}
     lines = [line for line in text.splitlines() if re.match(r"\s*\w+: *[^\s#]", line)]
     assert [line for line in lines if "#" not in line and line != "kind: sam"] == []
 
@@ -83,3 +89,76 @@ def test_full_says_of_each_training_setting_where_it_comes_from() -> None:
     ):
         assert re.search(rf"\b{key}: .*# {origin}", optim)
     assert re.search(r"augment: none\s+# ours", text)
+
+
+# --- lengths ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("section", [DecodingRecipe, DecodingChanges])
+def test_a_shortest_answer_longer_than_the_longest_is_refused(section: type[BaseModel]) -> None:
+    with pytest.raises(ValidationError, match="min_length 9 must not be above max_length 8"):
+        section(min_length=9, max_length=8)
+    section(min_length=8, max_length=8)
+
+
+def test_changes_that_do_not_suit_the_models_own_way_are_refused() -> None:
+    with pytest.raises(UserError, match="min_length 65 must not be above max_length 64"):
+        DecodingChanges(min_length=65).over(DecodingRecipe(max_length=64))
+    assert DecodingChanges(min_length=65).over(DecodingRecipe()).min_length == 65
+
+
+# --- the page on all keys --------------------------------------------------------------------------------------------
+
+
+def test_the_page_on_recipes_is_made_from_the_schema() -> None:
+    page = Path(__file__).parents[1] / "docs" / "recipes.md"
+    assert page.read_text(encoding="utf-8") == reference(), "python -m samcli.recipe_reference > docs/recipes.md"
+
+
+@pytest.mark.parametrize("schema", DESCRIBED)
+def test_every_number_has_a_unit_and_nothing_else_has(schema: type[BaseModel]) -> None:
+    for key in describe_fields(schema):
+        is_number = bool({int, float} & set(leaves(key.field.annotation)))
+        assert (unit_of(key.path) is not None) == is_number, key.path
+
+
+def test_every_unit_is_of_a_key_that_exists() -> None:
+    keys = {key.path.rpartition(".")[2] for schema in DESCRIBED for key in describe_fields(schema)}
+    assert {name for names in UNITS.values() for name in names.split()} <= keys
+
+
+@pytest.mark.parametrize("schema", KINDS)
+def test_every_key_has_a_default(schema: type[BaseModel]) -> None:
+    assert [key.path for key in describe_fields(schema) if key.field.is_required()] == []
+
+
+def test_rows_must_say_who_they_are_and_their_help_says_so() -> None:
+    needed = [key for key in describe_fields(RowRecipe) if key.field.is_required()]
+    assert [key.path for key in needed] == ["row", "name"]
+    assert all("must be given" in (key.field.description or "") for key in needed)
+
+
+def test_a_sections_own_defaults_are_described() -> None:
+    class Outer(BaseModel):
+        decoding: DecodingRecipe = DecodingRecipe(beams=2)
+
+    assert {key.path: key.default for key in describe_fields(Outer)}["decoding.beams"] == 2
+
+
+def test_types_and_limits_in_words() -> None:
+    class Shapes(BaseModel):
+        share: float = Field(0.0, ge=0, le=1)
+        most: int | None = Field(None, lt=5)
+        pair: tuple[int, int] = (1, 2)
+        names: tuple[str, ...] = ()
+        free: dict[str, Any] = {}
+        on: bool = False
+
+    assert {name: type_in_words(field) for name, field in Shapes.model_fields.items()} == {
+        "share": "number at least 0, at most 1",
+        "most": "whole number below 5 or `null`",
+        "pair": "list of 2: whole number",
+        "names": "list of: text",
+        "free": "keys and values",
+        "on": "`true` or `false`",
+    }

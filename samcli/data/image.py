@@ -21,7 +21,6 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from samcli.errors import UserError
-from samcli.files import sha256
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 2**20
@@ -79,14 +78,6 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     with suppress(*_DAMAGE):  # unreadable EXIF data says nothing about how to turn the picture
         ImageOps.exif_transpose(picture, in_place=True)
     return _rgb(path, picture)
-
-
-def content_hash(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes, whatever its name; raises UserError when it can't be read."""
-    try:
-        return sha256(path)
-    except OSError as error:
-        raise UserError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
 def _read(path: Path) -> bytes:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from samcli.console import say
-from samcli.data.features import FeatureCache
 from samcli.data.sample import Sample
 from samcli.evaluation.ablation_plan import RESULTS, Run, chosen, chosen_datasets, plan_runs
 from samcli.evaluation.entries import (
@@ -26,12 +25,13 @@ from samcli.evaluation.tasks import LINKING, load_samples
 from samcli.files import write_json, write_text
 from samcli.model.adapter import find_adapter
 from samcli.model.captioner import Captioner
+from samcli.model.features import FeatureCache
 from samcli.model.load import load_base, resolve_device
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import AblateRecipe, ModelRecipe
 from samcli.recipe_file import dump_recipe, explain_differences
 from samcli.recipe_yaml import read_yaml
-from samcli.run_directory import RECIPE, open_run, record_environment
+from samcli.run_directory import RECIPE, open_run
 from samcli.training.sam_run import Shared, train_sam
 
 PREDICTIONS = "predictions"
@@ -66,16 +66,14 @@ def ablate(
     out: Path,
     *,
     only: Sequence[int] | None = None,
-    seeds: int | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Train and score what isn't finished yet, and return what `results.json` holds: all finished rows.
 
-    `only` names rows; `seeds` replaces the recipe's. `out/row-R/seed-S` holds `train/`, `predictions/` and
+    `only` names rows. `out/row-R/seed-S` holds `train/`, `predictions/` and
     `results.json` of a run. More rows or seeds may be added to a directory. Raises UserError when it holds runs of
     another recipe (unless `overwrite`, which removes the rows asked for), Interrupted after a signal, all kept.
     """
-    recipe = recipe if seeds is None else recipe.model_copy(update={"seeds": seeds})
     wanted = chosen(plan_runs(recipe, out), only)
     datasets = [
         _Dataset(task, name, load_samples(task, name)[: recipe.limit]) for task, name in chosen_datasets(recipe)
@@ -99,8 +97,7 @@ def _open(out: Path, recipe: AblateRecipe, *, overwrite: bool) -> None:
         former, present = read_yaml(there), recipe.model_dump(mode="json")
         if not explain_differences(_fixed(former), _fixed(present)):
             write_text(there, dump_recipe(recipe))
-    if not open_run(out, recipe, overwrite=overwrite):
-        record_environment(out)
+    open_run(out, recipe, overwrite=overwrite)
 
 
 def _fixed(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +138,8 @@ def _captioner(run: Run, shared: Shared) -> Iterator[Captioner]:
         if adapter is not None:
             adapter.load_into(model)
         model.eval().to(resolve_device(run.recipe.training.model.device))
-        yield Captioner(model, base.processor, base.name, adapter.name if adapter is not None else None)
+        name = adapter.name if adapter is not None else None
+        yield Captioner(model, base.processor, base.name, name, base.traits, run.recipe.training.text)
     finally:
         base.model.language_projection.load_state_dict(projection)
 

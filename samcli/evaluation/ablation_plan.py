@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from samcli.errors import UserError
 from samcli.evaluation.tasks import datasets_of, directory_of, task_of
-from samcli.recipe import AblateRecipe, DecodingRecipe, RowRecipe, SamRecipe, own_decoding
+from samcli.recipe import AblateRecipe, DecodingRecipe, RowRecipe, SamRecipe
 from samcli.recipe_file import explain_differences, find_recipe, load_recipe
 from samcli.recipe_yaml import read_yaml
 from samcli.run_directory import RECIPE
@@ -63,7 +63,7 @@ class Run:
 
 
 def plan_runs(recipe: AblateRecipe, out: Path) -> list[Run]:
-    """All runs of the recipe, row by row, seed by seed; a row that isn't trained needs one seed only.
+    """All runs of the recipe, row by row, seed by seed from the training recipe's own on; untrained rows need one only.
 
     Raises UserError for rows that repeat, rows without meaning, and datasets of no task.
     """
@@ -72,24 +72,26 @@ def plan_runs(recipe: AblateRecipe, out: Path) -> list[Run]:
     numbers = Counter(row.row for row in recipe.rows)
     if repeated := [number for number, count in numbers.items() if count > 1]:
         raise UserError(f"rows: row {repeated[0]} is there {numbers[repeated[0]]} times; give each its own number")
-    return [_run(recipe, row, seed, out) for row in recipe.rows for seed in range(recipe.seeds if row.train else 1)]
+    return [_run(recipe, row, later, out) for row in recipe.rows for later in range(recipe.seeds if row.train else 1)]
 
 
-def _run(recipe: AblateRecipe, row: RowRecipe, seed: int, out: Path) -> Run:
+def _run(recipe: AblateRecipe, row: RowRecipe, later: int, out: Path) -> Run:
     from samcli.evaluation.subject import hash_here  # loads torch
+    from samcli.model.load import traits_of
 
-    training = _training(recipe.base, row, seed)
+    training = _training(recipe.base, row, later)
+    model = training.model
     settings = RunRecipe(
         row=row.row,
         train=row.train,
         training=training,
         datasets=tuple(name for _, name in chosen_datasets(recipe)),
-        decoding=recipe.decoding.over(own_decoding(training.model.base)),
+        decoding=recipe.decoding.over(traits_of(model.base, model.revision).decoding),
         batch_size=recipe.batch_size,
         limit=recipe.limit,
-        base_hash=hash_here(training.model.base),
+        base_hash=hash_here(model.base),
     )
-    return Run(row, seed, out / f"row-{row.row}" / f"seed-{seed}", settings)
+    return Run(row, training.seed, out / f"row-{row.row}" / f"seed-{training.seed}", settings)
 
 
 def chosen(runs: Sequence[Run], only: Sequence[int] | None) -> list[Run]:
@@ -140,7 +142,13 @@ def _fault(check: Callable[..., object], *arguments: Any) -> str:
     return ""
 
 
-def _training(base: str, row: RowRecipe, seed: int) -> SamRecipe:
-    """The base recipe with the row's settings and the seed; raises UserError that names the row for faulty ones."""
-    overrides = [*row.overrides.items(), ("seed", seed)]
-    return load_recipe(SamRecipe, find_recipe(base), overrides, origin=f"row {row.row}, overrides")
+def _training(base: str, row: RowRecipe, later: int) -> SamRecipe:
+    """The base recipe with the row's settings, its seed raised; raises UserError that names the row for faulty ones."""
+    recipe = load_recipe(SamRecipe, find_recipe(base), list(row.overrides.items()), origin=f"row {row.row}, overrides")
+    return recipe.model_copy(update={"seed": recipe.seed + later})
+
+
+def overridden(recipe: AblateRecipe, changes: dict[str, Any]) -> AblateRecipe:
+    """The recipe with changes to the training recipe, by dotted keys, in all of its rows."""
+    rows = tuple(row.model_copy(update={"overrides": row.overrides | changes}) for row in recipe.rows)
+    return recipe.model_copy(update={"rows": rows})

@@ -1,7 +1,9 @@
 """`sam eval` and `sam ablate` behind the command line: run, then render the results in the form that was asked for."""
 
+import hashlib
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,13 +14,14 @@ from samcli.console import say
 from samcli.errors import UserError
 from samcli.evaluation.ablate import ablate
 from samcli.evaluation.ablation_plan import dry_run as planned_runs
+from samcli.evaluation.ablation_plan import overridden
 from samcli.evaluation.result_tables import ablation_table, evaluation_table
 from samcli.evaluation.run import evaluate
 from samcli.evaluation.run import export_requests as write_requests
-from samcli.evaluation.tables import Table
+from samcli.evaluation.tables import Format, Table
 from samcli.recipe import AblateRecipe, EvalRecipe
 
-Form = Literal["table", "md", "csv", "json", "latex"]
+Form = Literal["table", Format, "json"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 
@@ -40,11 +43,31 @@ def run_evaluation(
     return render(results, evaluation_table(results), chosen)
 
 
+def default_out(recipe: EvalRecipe, predictions: Path | None) -> Path:
+    """A directory for each recipe and file of answers: task, model and adapter in its name, and a hash of all of it."""
+    base = recipe.model.base if recipe.adapter is None or "base" in recipe.model.model_fields_set else None
+    subject = str(predictions) if predictions is not None else " ".join(filter(None, [base, recipe.adapter]))
+    whole = hashlib.sha256(f"{recipe.model_dump_json()} {subject}".encode()).hexdigest()
+    words = re.findall(r"[A-Za-z0-9.]+", subject)[-4:]
+    return Path("runs") / "-".join(["eval", recipe.task, *words, whole[:8]])
+
+
 def run_ablation(
-    recipe: AblateRecipe, out: Path, *, only: str | None, overwrite: bool, form: str, dry_run: bool
+    recipe: AblateRecipe,
+    out: Path,
+    *,
+    only: str | None,
+    changes: dict[str, Any],
+    overwrite: bool,
+    form: str,
+    dry_run: bool,
 ) -> str:
-    """Run the ablation, or list what would be run; return the results as text."""
+    """Run the ablation, or list what would be run; return the results as text.
+
+    `changes` are to the training recipe, by dotted keys, in all rows.
+    """
     chosen = check_form(form)
+    recipe = overridden(recipe, changes)
     rows = parse_rows(only)
     if dry_run:
         plan = planned_runs(recipe, out, only=rows)

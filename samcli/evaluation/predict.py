@@ -19,7 +19,7 @@ from samcli.evaluation.predictions import Prediction, read_predictions
 from samcli.files import JsonLines
 from samcli.model.captioner import Captioner
 from samcli.model.processor import Processor
-from samcli.recipe import DecodingRecipe, TextRecipe
+from samcli.recipe import DecodingRecipe
 from samcli.signals import StopRequest, listening
 
 
@@ -79,10 +79,11 @@ def count_answered(path: Path, samples: Sequence[Sample]) -> int:
     lines.trim()
     records = lines.read()
     expected = [(sample.id, list(sample.references)) for sample in samples]
-    found = [(record.get("id"), record.get("references")) for record in records]
+    found = [(one.get("id"), one.get("references")) if isinstance(one, dict) else None for one in records]
     if found != expected[: len(found)]:
         raise UserError(
-            f"{path} holds answers to other samples, so the dataset has changed since; --overwrite starts anew"
+            f"{path} holds something else than answers to these samples: the dataset or the file has changed since; "
+            "--overwrite starts anew"
         )
     return len(found)
 
@@ -157,7 +158,7 @@ class _Answers:
     def _generate(self, seen: Seen, instructions: list[str]) -> list[str]:
         if seen.features is None:
             return []
-        texts = self.captioner.processor.texts(instructions, None, TextRecipe())
+        texts = self.captioner.processor.texts(instructions, None, self.captioner.text)
         batch = Batch(torch.tensor(seen.counts), image_embeds=seen.features, **texts).to(self.captioner.device)
         return self.captioner.processor.decode(self.captioner.model.generate(batch, self.decoding))
 

@@ -14,6 +14,10 @@ DATASETS: dict[str, tuple[str, ...]] = {
     "storytelling": ("aesop", "vist", "dm800k"),
     "change-captioning": ("iedit", "spot-the-diff", "birds-to-words", "clevr-change"),
 }
+DEMON_CORE = 500
+"""Samples of each dataset of DEMON-Core, on which the paper's figures were made where the dataset is in it."""
+
+SAMPLES = dict.fromkeys(("aesop", "vist", *DATASETS["change-captioning"]), DEMON_CORE)
 _TABLES = {
     "group-captioning": "table2a_group_captioning",
     "storytelling": "table2b_storytelling",

@@ -1,6 +1,5 @@
 """Tables of results: what `sam eval` and `sam ablate` found, with the paper's figures beside it."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,11 @@ METRICS = {
 }
 
 _OURS = "this run"
+_COMPARABLE = "published, comparable"
+_CHECKED = (
+    "comparable: as many samples, one reference each, none failed, the released decoding and protocol; "
+    "pictures and instructions can't be checked"
+)
 
 Json = Mapping[str, Any]
 
@@ -23,10 +27,10 @@ Json = Mapping[str, Any]
 def evaluation_table(results: Json) -> Table:
     """The results of `sam eval` (its JSON shape) as one table, dataset by dataset.
 
-    The paper's rows stand below ours where the dataset is the paper's and a model other than `tiny` was run, each
-    marked comparable or why not: another protocol, or the reasons that a dataset's optional key `not_comparable` lists
-    (["subset", "instructions", "references"]). Averages follow when there are several datasets; the paper's stand
-    beside them when all the datasets of its task were run.
+    The paper's rows stand below ours where the dataset is the paper's and a model was run that knows more than the
+    embedded world (else its key `world` is true), each marked comparable or why not: another protocol, or the reasons
+    that a dataset's optional key `not_comparable` lists (["subset", "decoding"]). Averages follow when there are
+    several datasets; the paper's stand beside them when all the datasets of its task were run.
     """
     models: Json = results["models"]
     names = _unique(name for model in models.values() for name in model["datasets"])
@@ -83,7 +87,7 @@ def _published(label: str, name: str, metrics: list[str], reasons: list[str] | N
     """The paper's rows of a dataset or task; none when `reasons` is None: then nothing ours may stand beside them."""
     if reasons is None:
         return []
-    mark = f"published, not comparable: {', '.join(reasons)}" if reasons else "published, comparable"
+    mark = f"published, not comparable: {', '.join(reasons)}" if reasons else _COMPARABLE
 
     def cells(model: str, scores: PublishedScores) -> list[Cell]:
         return [label, model, None, None, *(_measure(scores.get(key), None) for key in metrics), mark]
@@ -92,8 +96,9 @@ def _published(label: str, name: str, metrics: list[str], reasons: list[str] | N
 
 
 def _reasons(results: Json, names: list[str]) -> list[str] | None:
-    """Why the paper's figures can't be compared with ours on these datasets; None if only `tiny` was run on them."""
-    entries = [entry for model, at, entry in _entries(results["models"]) if at in names and not is_tiny(model)]
+    """Why the paper's figures can't be compared with ours on these datasets; None where only world models were run."""
+    models: Json = results["models"]
+    entries = [entry for model, at, entry in _entries(models) if at in names and not models[model].get("world")]
     if not entries:
         return None
     protocol = [] if results["protocol"] == "released" else [f"protocol {results['protocol']}"]
@@ -109,17 +114,14 @@ def _averages(results: Json, names: list[str], metrics: list[str]) -> list[list[
     return rows
 
 
-def is_tiny(model: str) -> bool:
-    """Whether a model's name in results is that of the embedded model, alone or with an adapter named after it."""
-    return re.match(r"tiny($|[\s+:@])", model) is not None
-
-
 def _notes(results: Json, names: list[str], rows: list[list[Cell]]) -> list[str]:
     notes = ["in brackets: 95 % intervals over samples", str(results.get("signature", ""))]
     if any(row[-1] != _OURS for row in rows):
         notes.append(f"published: {PAPER}, Tables 2 and 4")
+        if any(row[-1] == _COMPARABLE for row in rows):
+            notes.append(_CHECKED)
     elif _reasons(results, names) is None and any(_of_the_paper(name) for name in names):
-        notes.append("tiny knows only its own world: no published figures beside it")
+        notes.append("the model knows only its own drawn world: no published figures beside it")
     return [note for note in notes if note]
 
 

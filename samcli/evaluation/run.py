@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samcli import __version__
-from samcli.console import warn
+from samcli.console import say, warn
 from samcli.data.sample import Sample, data_root, find_dataset, missing_images
 from samcli.errors import UserError
 from samcli.evaluation.control import shuffle
@@ -20,13 +21,13 @@ from samcli.evaluation.entries import (
     report_failures,
 )
 from samcli.evaluation.predictions import Prediction, for_samples, read_predictions
-from samcli.evaluation.result_tables import is_tiny
+from samcli.evaluation.published import SAMPLES
 from samcli.evaluation.scores import score_released, signature
 from samcli.evaluation.tasks import LINKING, WORLD_SETS, check_linking, datasets_of, is_published, load_samples
 from samcli.files import atomic_write, read_json, sha256, write_json
-from samcli.recipe import EvalRecipe, own_decoding
+from samcli.recipe import DecodingRecipe, EvalRecipe
 from samcli.recipe_file import explain_differences
-from samcli.run_directory import ENVIRONMENT, open_run, record_environment
+from samcli.run_directory import ENVIRONMENT, is_begun, open_run, record_environment
 
 if TYPE_CHECKING:
     from samcli.model.captioner import Captioner
@@ -35,6 +36,15 @@ RESULTS = "results.json"
 PREDICTIONS = "predictions"
 # What results call the rule by which linking is scored: the world's own grammar reads the answers.
 GRAMMAR = "world-grammar"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where answers are from: what results call it, and, where it is known, how they were generated and by what."""
+
+    model: str
+    decoding: DecodingRecipe | None = None
+    world: bool = False
 
 
 def evaluate(
@@ -57,13 +67,14 @@ def evaluate(
             raise UserError(f"{predictions} lies in {out}, where this run would write; give another --out")
         answers = _answers_given(recipe, names, predictions)
         _open(out, recipe, {"predictions": _hashes(predictions)}, overwrite)
-        model = predictions.resolve().name.removesuffix(".jsonl").removesuffix(".json")
+        source = Source(predictions.resolve().name.removesuffix(".jsonl").removesuffix(".json"))
     else:
-        answers, model = _answers_made(recipe, names, out, captioner, overwrite)
+        answers, source = _answers_made(recipe, names, out, captioner, overwrite)
     for answered in answers.values():
         report_failures(answered)
-    results = results_of(recipe, model, answers)
+    results = results_of(recipe, source, answers)
     write_json(out / RESULTS, results)
+    say(f"results: {out / RESULTS}")
     return results
 
 
@@ -83,7 +94,7 @@ def export_requests(recipe: EvalRecipe, path: Path) -> int:
     return count
 
 
-def results_of(recipe: EvalRecipe, model: str, answers: Mapping[str, Answered]) -> dict[str, Any]:
+def results_of(recipe: EvalRecipe, source: Source, answers: Mapping[str, Answered]) -> dict[str, Any]:
     """Results in the shape that scripts rely on: scores x100, to four decimals, one model also at the top."""
     if recipe.task == LINKING:
         entries = {name: linking_entry(one, recipe.control, recipe.seed) for name, one in answers.items()}
@@ -93,27 +104,39 @@ def results_of(recipe: EvalRecipe, model: str, answers: Mapping[str, Answered]) 
         entries = {name: caption_entry(one, scores[name], recipe.seed) for name, one in answers.items()}
         how = signature(*scores.values())
     for name in filter(is_published, entries):
-        entries[name]["not_comparable"] = not_comparable(recipe, answers[name].samples)
+        entries[name]["not_comparable"] = not_comparable(recipe, answers[name], source.decoding)
     found = {"datasets": entries, "average": average(entries, metrics_of(recipe.task))}
     protocol = GRAMMAR if recipe.task == LINKING else recipe.protocol
     head = {"task": recipe.task, "protocol": protocol, "signature": how}
-    return {**head, "models": {model: found}, **found}
+    model = found | ({"world": True} if source.world else {})
+    return {**head, "models": {source.model: model}, **found}
 
 
-def not_comparable(recipe: EvalRecipe, samples: Sequence[Sample]) -> list[str]:
-    """Why scores on a dataset of the paper can't stand beside the published ones; empty when they can."""
+def not_comparable(recipe: EvalRecipe, answered: Answered, decoding: DecodingRecipe | None) -> list[str]:
+    """Why scores on a dataset of the paper can't stand beside the published ones; empty when nothing speaks against it.
+
+    `decoding` is how the answers were generated, None when that isn't known. Pictures and instructions can't be
+    checked; where not even the published number of samples is known, that alone is a reason.
+    """
+    n, known = len(answered.samples), SAMPLES.get(answered.name.casefold())
     reasons = {
+        "unverified data": known is None,
+        f"{n} samples instead of {known}": known is not None and n != known,
         "subset": recipe.limit is not None,
         "control": recipe.control is not None,
-        "references": any(len(sample.references) > 1 for sample in samples),
+        "references": any(len(sample.references) > 1 for sample in answered.samples),
+        "decoding not known": decoding is None,
+        "decoding": decoding is not None and decoding != DecodingRecipe(),
+        f"{len(answered.failed)} failed": bool(answered.failed),
+        f"protocol {recipe.protocol}": recipe.protocol != "released",
     }
     return [reason for reason, holds in reasons.items() if holds]
 
 
 def _answers_made(
     recipe: EvalRecipe, names: Sequence[str], out: Path, captioner: "Captioner | None", overwrite: bool
-) -> tuple[dict[str, Answered], str]:
-    """Answers of the recipe's model, and what results call it; a model whose answers are all there isn't loaded."""
+) -> tuple[dict[str, Answered], Source]:
+    """Answers of the recipe's model, and where they are from; a model whose answers are all there isn't loaded."""
     from samcli.evaluation.predict import count_answered, predict  # these load torch, which scoring alone doesn't need
     from samcli.evaluation.subject import Subject
 
@@ -121,9 +144,9 @@ def _answers_made(
     for name in names:
         _check_before_hours_are_spent(recipe, name, samples[name])
     subject = Subject(recipe, captioner)
-    if is_tiny(subject.name) and any(name not in WORLD_SETS.values() for name in names):
-        warn("tiny knows only its own drawn world: its answers about anything else mean nothing")
-    decoding = recipe.decoding.over(own_decoding(subject.base))
+    if subject.traits.world and any(name not in WORLD_SETS.values() for name in names):
+        warn(f"{subject.name} knows only its own drawn world: its answers about anything else mean nothing")
+    decoding = recipe.decoding.over(subject.traits.decoding)
     _open(out, recipe, subject.fingerprint() | {"decoding": decoding.model_dump_json()}, overwrite)
     answers = {}
     for name, asked in samples.items():
@@ -133,7 +156,7 @@ def _answers_made(
         else:
             made = read_predictions(path, [name])[name]
         answers[name] = Answered(name, asked, made)
-    return answers, subject.name
+    return answers, Source(subject.name, decoding, subject.traits.world)
 
 
 def _answers_given(recipe: EvalRecipe, names: Sequence[str], path: Path) -> dict[str, Answered]:
@@ -176,7 +199,7 @@ def _check_before_hours_are_spent(recipe: EvalRecipe, name: str, samples: Sequen
 
 def _open(out: Path, recipe: EvalRecipe, inputs: dict[str, str], overwrite: bool) -> None:
     """Make `out` this run's directory; raise UserError when it holds another's, or one of the same names only."""
-    if open_run(out, recipe, overwrite=overwrite) and (out / ENVIRONMENT).exists():
+    if open_run(out, recipe, overwrite=overwrite) and is_begun(out):
         former = read_json(out / ENVIRONMENT).get("inputs", {})
         if changed := explain_differences(former, inputs):
             raise UserError(

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from samcli.model.adapter import Adapter, find_adapter
+from samcli.model.adapter import Adapter
 from samcli.model.captioner import Captioner
-from samcli.model.load import TINY, load_model, tiny_directory, weights_hash
+from samcli.model.load import TINY, load_model, named_adapter, tiny_directory, traits_of, weights_hash
+from samcli.model.traits import Traits
 from samcli.recipe import EvalRecipe
 
 NO_ADAPTER = "none"
@@ -26,7 +27,7 @@ class Subject:
         name = self.recipe.adapter
         if name == NO_ADAPTER or (name is None and self.recipe.model.base != TINY):
             return None
-        return find_adapter(str(tiny_directory() / "adapter") if name in (None, TINY) else str(name))
+        return named_adapter(name or TINY)
 
     @property
     def base(self) -> str:
@@ -42,6 +43,11 @@ class Subject:
         if self.recipe.adapter == NO_ADAPTER:
             return f"{self.base} (no adapter)"
         return self.base if self.recipe.adapter in (None, self.base) else f"{self.base} + {self.recipe.adapter}"
+
+    @cached_property
+    def traits(self) -> Traits:
+        """What its base is like, told without loading it."""
+        return self.given.traits if self.given is not None else traits_of(self.base, self.recipe.model.revision)
 
     def fingerprint(self) -> dict[str, str]:
         """Hashes of the weights that lie here, so that answers of others under the same names are noticed."""

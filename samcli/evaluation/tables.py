@@ -1,4 +1,4 @@
-"""One table, five looks: rich for the terminal, Markdown, CSV, JSON and LaTeX, all from the same cells.
+"""One table, four looks: rich for the terminal, Markdown, CSV and LaTeX, all from the same cells.
 
 Text in cells may be written by a model: it is never read as markup, and control characters don't reach the terminal.
 """
@@ -6,7 +6,6 @@ Text in cells may be written by a model: it is never read as markup, and control
 import csv
 import html
 import io
-import json
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -16,9 +15,7 @@ from typing import Literal
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from samcli.errors import UserError
-
-Format = Literal["md", "csv", "json", "latex"]
+Format = Literal["md", "csv", "latex"]
 
 
 @dataclass(frozen=True)
@@ -50,14 +47,7 @@ class Table:
 
     def render(self, format: Format) -> str:
         """The table as text that ends in a newline; `to_rich` is for terminals."""
-        writers: dict[str, Callable[[Table], str]] = {
-            "md": _markdown,
-            "csv": _csv,
-            "json": _json,
-            "latex": _latex,
-        }
-        if format not in writers:
-            raise UserError(f"unknown table format '{format}'; known: {', '.join(writers)}")
+        writers: dict[Format, Callable[[Table], str]] = {"md": _markdown, "csv": _csv, "latex": _latex}
         return writers[format](self)
 
     def to_rich(self) -> RichTable:
@@ -171,13 +161,6 @@ def _csv_cell(cell: Cell) -> Cell:
         return cell
     text = _plain(cell)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
-
-
-def _json(table: Table) -> str:
-    columns, rows = _flat(table)
-    records = [dict(zip(columns, row, strict=True)) for row in rows]
-    value = {"title": table.title, "rows": records, "notes": list(table.notes)}
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _flat(table: Table) -> tuple[list[str], list[list[Cell]]]:

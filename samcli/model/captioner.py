@@ -12,19 +12,27 @@ from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DecodingRecipe, TextRecipe, own_decoding
+from samcli.model.traits import RELEASED, Traits
+from samcli.recipe import DecodingRecipe, TextRecipe
 
 Picture = Image.Image | str | Path
+RELEASED_LENGTHS = TextRecipe()
 
 
 @dataclass(frozen=True)
 class Captioner:
-    """A model with its processor, and the names they were loaded by."""
+    """A model with its processor, the names they were loaded by, and how they are used.
+
+    `traits`: how the base generates by itself, and whether it knows the embedded world alone. `text`: the lengths that
+    the adapter was trained with.
+    """
 
     model: SemanticAlignmentModel
     processor: Processor
     name: str
     adapter: str | None = None
+    traits: Traits = RELEASED
+    text: TextRecipe = RELEASED_LENGTHS
 
     @property
     def device(self) -> torch.device:
@@ -40,7 +48,8 @@ class Captioner:
     ) -> str:
         """The model's answer to `prompt` about `images` (paths or PIL pictures, one or more).
 
-        Raises UserError for a picture that can't be read, and when there is none or no prompt.
+        Without `decoding` it is generated in the base's own way. Raises UserError for a picture that can't be read, and
+        when there is none or no prompt.
         """
         return self.answer([images], [prompt], decoding, streamer)[0]
 
@@ -58,8 +67,8 @@ class Captioner:
             raise UserError("the prompt is empty: say what is asked of the images")
         # made small one by one: a group of photographs needs no more memory than its largest
         pictures = [[self.processor.square(as_picture(image)) for image in group] for group in groups]
-        batch = self.processor.batch(pictures, prompts, settings=TextRecipe()).to(self.device)
-        ids = self.model.generate(batch, decoding or own_decoding(self.name), streamer)
+        batch = self.processor.batch(pictures, prompts, settings=self.text).to(self.device)
+        ids = self.model.generate(batch, decoding or self.traits.decoding, streamer)
         return self.processor.decode(ids)
 
 

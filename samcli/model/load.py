@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from samcli.model.captioner import Captioner
 from samcli.model.hub import fetch, is_hub_id
 from samcli.model.processor import QFORMER_FOLDER, Processor
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe, ModelRecipe
+from samcli.model.traits import RELEASED, WORLD, Traits, read_traits
+from samcli.recipe import GuidanceRecipe, ModelRecipe, TextRecipe
 
 TINY = "tiny"
 HUB_EXAMPLE = "Salesforce/instructblip-vicuna-7b"
@@ -38,6 +40,7 @@ class Base:
     name: str
     revision: str | None
     weights_hash: str
+    traits: Traits = RELEASED
 
 
 def tiny_directory() -> Path:
@@ -67,7 +70,8 @@ def load_model(
     """
     if model in (None, TINY) and adapter is None:
         model, adapter = TINY, TINY
-    found = None if adapter in (None, "none") else _find_adapter(str(adapter))
+        find_base(TINY)  # a checkout without it lacks both: say so of the whole
+    found = None if adapter in (None, "none") else named_adapter(str(adapter))
     name = model or (found.base if found is not None else TINY)
     own = found is not None and name == found.base
     settings = {
@@ -82,13 +86,55 @@ def load_model(
         found.check_base(base.name, base.weights_hash)
     sam = _with_guidance(base, found)
     sam.eval().to(place)
-    return Captioner(sam, base.processor, base.name, found.name if found is not None else None)
+    if found is None:
+        return Captioner(sam, base.processor, base.name, None, base.traits)
+    return Captioner(sam, base.processor, base.name, found.name, base.traits, text_lengths(found))
 
 
-def _find_adapter(name: str) -> Adapter:
-    if name == TINY:
-        return replace(find_adapter(str(tiny_directory() / "adapter")), name=TINY)
-    return find_adapter(name)
+def named_adapter(name: str) -> Adapter:
+    """The adapter of that name, `tiny`'s own among them; raises UserError when it isn't there or damaged."""
+    if name != TINY:
+        return find_adapter(name)
+    directory = tiny_directory() / "adapter"
+    if not directory.is_dir():
+        raise UserError(_without_tiny("adapter"))
+    return replace(find_adapter(str(directory)), name=TINY)
+
+
+def text_lengths(adapter: Adapter) -> TextRecipe:
+    """The lengths of texts that an adapter was trained with; the released ones where it doesn't say."""
+    recipe = adapter.record.get("recipe")
+    lengths = recipe.get("text") if isinstance(recipe, dict) else None
+    try:
+        return TextRecipe.model_validate(lengths if lengths is not None else {})
+    except ValidationError as error:
+        raise UserError(f"{adapter.name}: damaged adapter (recipe.text: {_first_line(error)})") from error
+
+
+def traits_of(name: str, revision: str | None = None) -> Traits:
+    """What the base of that name is like, told before its weights are loaded.
+
+    What can't be had now counts as released: loading it will say why. `tiny` knows the world even before it is made.
+    """
+    directory = tiny_directory() if name == TINY else Path(name).expanduser()
+    if not directory.is_dir() and is_hub_id(name):
+        return _traits_on_hub(name, revision)
+    return read_traits(directory) or (WORLD if name == TINY else RELEASED)
+
+
+@cache
+def _traits_on_hub(name: str, revision: str | None) -> Traits:
+    try:
+        return read_traits(find_base(name, revision)) or RELEASED
+    except UserError:
+        return RELEASED
+
+
+def _without_tiny(part: str) -> str:
+    return (
+        f"this checkout lacks the embedded model's {part} ({tiny_directory()}): `make tiny` makes it (some hours), an "
+        f"installed release has it; or give --model DIR or a hub id such as {HUB_EXAMPLE}"
+    )
 
 
 def _validated(settings: dict[str, Any]) -> ModelRecipe:
@@ -108,7 +154,7 @@ def _with_guidance(base: Base, adapter: Adapter | None) -> SemanticAlignmentMode
     except ValueError as error:
         raise UserError(f"adapter {adapter.name} does not fit {base.name}: {error}") from error
     adapter.load_into(sam)
-    return sam.to(base.model.dtype)
+    return sam
 
 
 def load_base(settings: ModelRecipe) -> Base:
@@ -120,20 +166,20 @@ def load_base(settings: ModelRecipe) -> Base:
         _check_config(name, config)
         if is_hub_id(name) and not Path(name).is_dir():
             fetch(name, "model", (*_DESCRIPTION, "*.safetensors"), settings.revision)
-        model = _load_weights(directory, settings)
+        traits = traits_of(name, settings.revision)
+        model = _load_weights(directory, settings, small=traits.world)
         processor = Processor.load(str(directory), config.vision_config.image_size)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(f"can't load {name}: {_first_line(error)}") from error
     commit = directory.name if directory.parent.name == "snapshots" else settings.revision
-    return Base(model, processor, name, commit, weights_hash(directory))
+    return Base(model, processor, name, commit, weights_hash(directory), traits)
 
 
-def _load_weights(directory: Path, settings: ModelRecipe) -> InstructBlipForConditionalGeneration:
+def _load_weights(directory: Path, settings: ModelRecipe, *, small: bool) -> InstructBlipForConditionalGeneration:
     """The model, complete; what its files lack transformers would fill with chance, and only warn."""
-    tiny = settings.base == TINY
-    if tiny or stderr.quiet or not sys.stderr.isatty():
+    if small or stderr.quiet or not sys.stderr.isatty():
         transformers_logging.disable_progress_bar()
-    more: dict[str, Any] = {"attn_implementation": "eager"} if tiny else {}  # the faster one on CPUs at its sizes
+    more: dict[str, Any] = {"attn_implementation": "eager"} if small else {}  # the faster one on CPUs at its sizes
     loaded: Any = InstructBlipForConditionalGeneration.from_pretrained(
         directory, dtype=getattr(torch, settings.dtype), use_safetensors=True, output_loading_info=True, **more
     )
@@ -163,6 +209,8 @@ def find_base(name: str, revision: str | None = None) -> Path:
     Raises UserError for what is neither `tiny`, nor such a directory, nor a hub id that can be had.
     """
     path = tiny_directory() if name == TINY else Path(name).expanduser()
+    if name == TINY and not (path / "config.json").exists():
+        raise UserError(_without_tiny("base"))
     if path.suffix in (".pth", ".pt", ".bin", ".safetensors") and path.is_file():
         raise UserError(
             f"{name} is a bare checkpoint without its configuration; give a directory or hub id in the hub's format "

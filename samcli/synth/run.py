@@ -9,7 +9,7 @@ from typing import Any
 from samcli.console import progress, say, warn
 from samcli.errors import Interrupted, UserError
 from samcli.recipe import SynthRecipe
-from samcli.run_directory import ENVIRONMENT, open_run, record_environment
+from samcli.run_directory import open_run, record_environment
 from samcli.signals import listening
 from samcli.synth.lock import locked
 from samcli.synth.workers import Job, make_samples
@@ -72,8 +72,7 @@ def _open(recipe: SynthRecipe, out: Path, retry_failed: bool, overwrite: bool) -
     """Claim the directory for the recipe; how many processes work is no part of what is made."""
     if retry_failed and (overwrite or not out.is_dir()):
         raise UserError(f"{out}: --retry-failed is for a run that is there; leave out --retry-failed to make one")
-    open_run(out, recipe.model_copy(update={"workers": 0}), overwrite=overwrite)
-    if not (out / ENVIRONMENT).exists():
+    if not open_run(out, recipe.model_copy(update={"workers": 0}), overwrite=overwrite):
         record_environment(out, seed=recipe.seed)
 
 

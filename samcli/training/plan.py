@@ -14,13 +14,13 @@ from transformers import AutoConfig, InstructBlipConfig, InstructBlipForConditio
 from samcli.errors import UserError
 from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.known_sizes import KNOWN, known_config
-from samcli.model.load import count_parameters, find_base
+from samcli.model.load import count_parameters
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import small_config
 from samcli.recipe import BaseRecipe, ModelRecipe, SamRecipe
 from samcli.training.costs import Load, step_flops, step_memory
 from samcli.training.optim import total_steps
-from samcli.training.plan_data import TrainingData, find_training_data, missing_weights
+from samcli.training.plan_data import TrainingData, find_training_data, local_base, missing_weights
 from samcli.training.plan_table import plan_table
 from samcli.training.small.base import build_processor
 from samcli.training.small.language import EPOCH
@@ -40,23 +40,19 @@ def plan(recipe: SamRecipe | BaseRecipe, samples: int | None = None) -> dict[str
 
     `samples` takes the place of the number of training samples, which is else counted, or assumed and said so. FLOPs
     are of one step of all devices together, memory of one device that computes a pass of a step alone; both are
-    estimates. Raises UserError for a base whose sizes are unknown here, and for layers that it lacks.
+    estimates. All three are None, and the base is listed as missing, where its sizes aren't known. Raises UserError
+    for layers that the base lacks, and for a base that is something else.
     """
     if isinstance(recipe, BaseRecipe):
         return _plan_of_base(recipe)
     model = meta_model(recipe)
     data = find_training_data(recipe.data, samples)
     load = _load(recipe, data)
-    flops = step_flops(model, load, recipe.data.cache_features)
-    memory = _memory(recipe, model, load)
     return {
         "kind": recipe.kind,
         "parameters": _parameters(model),
         "steps": total_steps(recipe.optim, len(data.image_counts)),
-        "flops_per_step": round(sum(flops.values())),
-        "flops_by_part": {name: round(value) for name, value in flops.items()},
-        "memory_bytes": sum(memory.values()),
-        "memory_by_part": memory,
+        **_costs(recipe, model, load),
         "data": {"expected": data.where, "samples": len(data.image_counts), "images_per_sample": load.images},
         "settings": _settings(recipe),
         "assumed": [*data.assumed, _assumed_texts(recipe, load)],
@@ -73,9 +69,14 @@ def plan_text(plan: dict[str, Any]) -> str:
     return captured.get()
 
 
-def meta_model(recipe: SamRecipe) -> SemanticAlignmentModel:
-    """The recipe's model without numbers, its base's sizes known or read from its `config.json`."""
+def meta_model(recipe: SamRecipe) -> SemanticAlignmentModel | None:
+    """The recipe's model without numbers, its base's sizes known or read from its `config.json`; None without either.
+
+    Raises UserError for layers that the base lacks, and for a base that is something else.
+    """
     config = _config(recipe.model)
+    if config is None:
+        return None
     with torch.device("meta"):
         base = InstructBlipForConditionalGeneration(config)
         try:
@@ -84,11 +85,13 @@ def meta_model(recipe: SamRecipe) -> SemanticAlignmentModel:
             raise UserError(str(error)) from error
 
 
-def _config(settings: ModelRecipe) -> InstructBlipConfig:
+def _config(settings: ModelRecipe) -> InstructBlipConfig | None:
     known = known_config(settings.base)
     if known is not None:
         return known
-    directory = find_base(settings.base, settings.revision)
+    directory = local_base(settings)
+    if directory is None or not (directory / "config.json").exists():
+        return None
     try:
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
@@ -107,7 +110,9 @@ def _parts(model: InstructBlipForConditionalGeneration) -> dict[str, list[nn.Mod
     }
 
 
-def _parameters(model: SemanticAlignmentModel) -> dict[str, Any]:
+def _parameters(model: SemanticAlignmentModel | None) -> dict[str, Any]:
+    if model is None:
+        return {"trained": None, "frozen": None, "by_part": {}}
     parts = _parts(model.base)
     if model.guidance is not None:
         parts["guide_layers"] = [model.guidance.guide_in, model.guidance.guide_out]
@@ -130,6 +135,18 @@ def _load(recipe: SamRecipe, data: TrainingData) -> Load:
     images = round(sum(data.image_counts) / len(data.image_counts))
     instruction = min(_TOKENS, recipe.text.qformer_tokens, recipe.text.prompt_tokens or _TOKENS)
     return Load(recipe.optim.batch_size, images, instruction, min(_TOKENS, recipe.text.answer_tokens))
+
+
+def _costs(recipe: SamRecipe, model: SemanticAlignmentModel | None, load: Load) -> dict[str, Any]:
+    if model is None:
+        return {"flops_per_step": None, "flops_by_part": {}, "memory_bytes": None, "memory_by_part": {}}
+    flops, memory = step_flops(model, load, recipe.data.cache_features), _memory(recipe, model, load)
+    return {
+        "flops_per_step": round(sum(flops.values())),
+        "flops_by_part": {name: round(value) for name, value in flops.items()},
+        "memory_bytes": sum(memory.values()),
+        "memory_by_part": memory,
+    }
 
 
 def _memory(recipe: SamRecipe, model: SemanticAlignmentModel, load: Load) -> dict[str, int]:

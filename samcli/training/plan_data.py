@@ -7,14 +7,19 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-from samcli.data.sample import ANNOTATIONS, Sample, data_root, find_dataset, missing_images, read_annotations
+from samcli.data.sample import ANNOTATIONS, Sample, data_root, missing_images
 from samcli.errors import UserError
-from samcli.model.load import TINY, tiny_directory
+from samcli.model.hub import is_hub_id
+from samcli.model.load import HUB_EXAMPLE, TINY, tiny_directory
+from samcli.model.processor import QFORMER_FOLDER
 from samcli.recipe import DataRecipe, ModelRecipe
 from samcli.training.sam_run import WORLD_SAMPLES
+from samcli.training.samples import find_samples, is_world_set
 
 MMLINK_SAMPLES = 69_000
 """Of the paper's training set (section 3), all of them pairs."""
+WORLD_IMAGES = {"world-mmlink": (2,), "world-groups": (5,), "world-stories": (3, 4, 5), "world-changes": (2,)}
+"""Numbers of images that samples of a world set have, each as often as the others."""
 _ON_REQUEST = "MmLINK isn't published; its authors are to be asked (github.com/McCartney01/SAM). "
 _STAND_IN = "The embedded world's stand-in needs no files: --set data.train=world-mmlink"
 
@@ -31,24 +36,18 @@ class TrainingData:
 
 def find_training_data(settings: DataRecipe, samples: int | None) -> TrainingData:
     """What `settings.train` names; `samples` takes the place of the number of samples found or assumed."""
-    if settings.train.startswith("world-"):
-        count = samples or settings.samples or WORLD_SAMPLES
-        return TrainingData(f"{settings.train}: made in the cache directory on first use", [2] * count)
+    if is_world_set(settings):
+        count, images = samples or settings.samples or WORLD_SAMPLES, WORLD_IMAGES[settings.train]
+        counts = [images[index % len(images)] for index in range(count)]
+        return TrainingData(f"{settings.train}: made in the cache directory on first use", counts)
     try:
-        directory = _directory(settings)
-        found = read_annotations(directory)
+        found, directory = find_samples(settings)
     except UserError as error:
         return _not_there(settings, samples, str(error))
     counts = [len(sample.images) for sample in found[: settings.samples]]
     if samples is not None:
         counts = [counts[index % len(counts)] for index in range(samples)]
     return TrainingData(str(directory / ANNOTATIONS), counts, missing=_lacking(settings, directory, found))
-
-
-def _directory(settings: DataRecipe) -> Path:
-    if (Path(settings.train) / ANNOTATIONS).exists():
-        return Path(settings.train)
-    return find_dataset(settings.train, data_root(settings.root))
 
 
 def _not_there(settings: DataRecipe, samples: int | None, reason: str) -> TrainingData:
@@ -74,18 +73,34 @@ def _lacking(settings: DataRecipe, directory: Path, samples: Sequence[Sample]) -
     return lacking
 
 
-def missing_weights(settings: ModelRecipe) -> list[str]:
-    """Where the base's weights are expected, when they aren't there; hub ids are looked up in the local cache alone."""
+def local_base(settings: ModelRecipe) -> Path | None:
+    """The base's directory here or in the hub's local cache; None when it is in neither. Nothing is downloaded."""
     directory = tiny_directory() if settings.base == TINY else Path(settings.base).expanduser()
-    if not directory.is_dir():
-        try:
-            directory = Path(snapshot_download(settings.base, revision=settings.revision, local_files_only=True))
-        except (LocalEntryNotFoundError, HFValidationError):
-            fetch = f"hf download {settings.base} --local-dir DIR"
-            return [
-                f"weights: {settings.base} is not in the local cache; training downloads it, or "
-                f"`{fetch}` where there is a network and --set model.base=DIR here"
-            ]
-    if any(directory.glob("*.safetensors")):
-        return []
-    return [f"weights: {directory} has no .safetensors file"]
+    if directory.is_dir():
+        return directory
+    if not is_hub_id(settings.base):
+        return None
+    try:
+        return Path(snapshot_download(settings.base, revision=settings.revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+
+
+def missing_weights(settings: ModelRecipe) -> list[str]:
+    """What of the base isn't here, and how to get it."""
+    directory = local_base(settings)
+    if directory is None:
+        return [f"weights: {_whence(settings.base)}"]
+    needed = {"config.json": "config.json", QFORMER_FOLDER: QFORMER_FOLDER, "*.safetensors": "a .safetensors file"}
+    lacking = [name for pattern, name in needed.items() if not any(directory.glob(pattern))]
+    how = "; `make tiny` makes them" if settings.base == TINY else ""
+    return [f"weights: {directory} lacks {', '.join(lacking)}{how}"] if lacking else []
+
+
+def _whence(base: str) -> str:
+    if not is_hub_id(base):
+        return f"no directory {base}; give one, or a hub id such as {HUB_EXAMPLE}"
+    return (
+        f"{base} is no directory here and not in the hub's local cache; training downloads it, or "
+        f"`hf download {base} --local-dir DIR` where there is a network and --set model.base=DIR here"
+    )

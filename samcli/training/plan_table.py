@@ -23,8 +23,12 @@ def _parts(parameters: dict[str, Any]) -> Table:
     for name, count in parameters["by_part"].items():
         table.add_row(_words(name), f"{count['trained']:,}", f"{count['frozen']:,}")
     table.add_section()
-    table.add_row("all", f"{parameters['trained']:,}", f"{parameters['frozen']:,}")
+    table.add_row("all", *(_count(parameters[state]) for state in ("trained", "frozen")))
     return table
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
 
 
 def _run(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -13,12 +13,12 @@ from PIL import Image
 
 from samcli.console import say, warn
 from samcli.data.batch import Batch
-from samcli.data.features import FeatureCache
 from samcli.data.image import open_image
-from samcli.data.sample import ANNOTATIONS, Sample, data_root, find_dataset, missing_images, read_annotations
+from samcli.data.sample import ANNOTATIONS, Sample, missing_images
 from samcli.errors import UserError
 from samcli.files import read_json, sha256, write_json
 from samcli.model.adapter import save_adapter
+from samcli.model.features import FeatureCache
 from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.load import Base, load_base
 from samcli.model.processor import Processor
@@ -29,6 +29,7 @@ from samcli.synth.world.sets import world_set
 from samcli.training.loop import Job, Plan, fit, new_accelerator
 from samcli.training.optim import step_samples
 from samcli.training.order import epoch_order
+from samcli.training.samples import find_samples, is_world_set, read_samples
 
 WORLD_SAMPLES = 20_000
 INPUTS = "inputs.json"
@@ -117,14 +118,12 @@ def training_samples(settings: DataRecipe) -> tuple[list[Sample], Path]:
 
     Raises UserError when they aren't there, can't be read, or are fewer than asked for.
     """
-    if settings.train.startswith("world-"):
+    if is_world_set(settings):
         count = settings.samples or WORLD_SAMPLES
         directory = world_set(settings.train, "train", count, settings.seed, workers=settings.workers)
-    elif (Path(settings.train) / ANNOTATIONS).exists():
-        directory = Path(settings.train)
+        samples = read_samples(directory, settings)
     else:
-        directory = find_dataset(settings.train, data_root(settings.root))
-    samples = read_annotations(directory)
+        samples, directory = find_samples(settings)
     if settings.samples is not None and len(samples) < settings.samples:
         raise UserError(f"{directory} has {len(samples)} samples; data.samples asks for {settings.samples}")
     return samples[: settings.samples], directory

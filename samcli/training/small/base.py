@@ -16,6 +16,7 @@ from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import build_small
 from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
+from samcli.model.traits import WORLD, write_traits
 from samcli.recipe import BaseRecipe, GuidanceRecipe, OptimRecipe
 from samcli.synth.world.corpus import Corpus, make_corpus
 from samcli.synth.world.words import world_words
@@ -126,8 +127,9 @@ def _train_alignment(
 
 
 def save_base(model: InstructBlipForConditionalGeneration, processor: Processor, directory: Path) -> None:
-    """Write the model in the hub's format, weights in half precision, tokenizers beside it."""
+    """Write the model in the hub's format, weights in half precision, with its tokenizers and `sam.json`."""
     directory.mkdir(parents=True, exist_ok=True)
     state: dict[str, Tensor] = {name: value.to(SAVED_AS) for name, value in model.state_dict().items()}
     model.save_pretrained(directory, state_dict=state)
     processor.save(directory)
+    write_traits(directory, WORLD)
