@@ -11,9 +11,10 @@ from PIL import Image
 
 from samcli.synth.compose import Box, arrange
 from samcli.synth.world.pen import paste
-from samcli.synth.world.scenes import INDOOR, LIGHTS, SCENES, WEATHERS, paint_ground, veil
+from samcli.synth.world.scenes import INDOOR, LIGHTS, SCENES, WEATHERS, paint_ground
 from samcli.synth.world.sprites import VARIANTS, Pose, aspect, draw_sprite, may_mirror
 from samcli.synth.world.things import CATEGORIES, Thing, draw_near_miss, draw_thing
+from samcli.synth.world.veils import veil
 
 MOST_THINGS = 2  # in a picture: the main one and a distractor, as in MmLINK
 EXTENTS = {1: (0.44, 0.64), 2: (0.42, 0.56)}  # of the canvas, by number of things

@@ -11,11 +11,12 @@ from samcli.synth.world import instructions
 from samcli.synth.world.grammar import name, read_mentions
 from samcli.synth.world.pen import paste
 from samcli.synth.world.pictures import EXTENTS, MOST_THINGS, Setting, draw_pose
-from samcli.synth.world.scenes import paint_ground, veil
+from samcli.synth.world.scenes import paint_ground
 from samcli.synth.world.splits import belongs_to, rng_for
 from samcli.synth.world.sprites import Pose, draw_sprite
 from samcli.synth.world.tasks import draw_linking
 from samcli.synth.world.things import CATEGORIES, MMLINK_CATEGORIES, Thing
+from samcli.synth.world.veils import veil
 
 PHOTO_HEIGHT = 160
 STUDIO = (236, 236, 232)
