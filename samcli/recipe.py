@@ -301,7 +301,7 @@ class AblateRecipe(Section):
     kind: Literal["ablate"] = Field("ablate", description="what the recipe is for")
     base: str = Field("tiny/sam", description="the training recipe that the rows change")
     rows: tuple[RowRecipe, ...] = Field((), description="the rows of the table")
-    seeds: Positive = Field(3, description="training seeds: 0, 1, ...")
+    seeds: Positive = Field(3, description="training seeds: as many, from the training recipe's own on")
     tasks: tuple[Task, ...] = Field(("linking",), description="tasks, each on all of its datasets")
     datasets: tuple[str, ...] = Field((), description="datasets; empty: the world set of each task")
     decoding: DecodingChanges = DecodingChanges()

@@ -359,7 +359,7 @@ def test_absent_dataset_says_where_what_and_whence(tmp_path: Path) -> None:
     assert f'expected: {tmp_path / "AESOP" / "annotations.json"}, a JSON list of {{"id": 0, "img_list":' in message
     assert "release v1.0 at github.com/adobe-research/aesop" in message
     assert "non-commercial research" in message
-    assert "--data-root or $SAM_DATA" in message
+    assert "name another place: $SAM_DATA" in message
 
 
 def test_absent_root(tmp_path: Path) -> None:

@@ -243,7 +243,8 @@ def _how_to_get(name: str, root: Path, source: Source | None, found: list[Path])
         f"{name}: {what}" + ("" if root.is_dir() else " (which doesn't exist)"),
         f"expected: {root / directory / ANNOTATIONS}, a JSON list of "
         '{"id": 0, "img_list": ["images/0.jpg", ...], "instruction": "...", "output": "..."}, '
-        f"image paths relative to {directory}/; name another place with --data-root or $SAM_DATA",
+        f"image paths relative to {directory}/",
+        "name another place: $SAM_DATA, --data-root (sam eval) or --set data.root=DIR (sam train)",
     ]
     if source:
         count = f"{source.images} images" if source.images else "one or more images"
