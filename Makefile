@@ -29,7 +29,8 @@ $(VENV)/ready: pyproject.toml constraints.txt
 # card, README.md, states figures that people have looked at, so it is theirs to change.
 tiny: $(VENV)/ready
 	$(BIN)/sam train tiny/base --out runs/tiny-base --resume
-	find $(TINY) -mindepth 1 ! -name README.md -delete
+	mkdir -p $(TINY)
+	find $(TINY) -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -r {} +
 	cp -r runs/tiny-base/model/. $(TINY)/
 	$(BIN)/sam train tiny/sam --out runs/tiny-sam --resume
 	cp -r runs/tiny-sam/adapter $(TINY)/adapter

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
-from PIL import Image
 from safetensors.torch import load_file
 
 from samcli.model.load import load_model
