@@ -11,11 +11,14 @@ from samcli.caption_batch import BATCH_SIZE, caption_batch, read_requests
 from samcli.console import say
 from samcli.data.image import open_image
 from samcli.errors import UserError
+from samcli.memory import enough_memory
 from samcli.recipe import DecodingChanges, DecodingRecipe, Positive
 from samcli.recipe_file import load_recipe
 
 if TYPE_CHECKING:
     from samcli.model.captioner import Captioner
+
+_MEMORY_REMEDY = "use fewer --beams, or --dtype bfloat16"
 
 
 class _Flags(DecodingChanges):
@@ -44,6 +47,8 @@ def run_caption(
     Everything that the user gave is checked before the model is loaded, which may take minutes.
     """
     _check_use(images, prompt, batch, out, explain_to)
+    if batch is None and (image_root is not None or batch_size is not None):
+        raise UserError("--image-root and --batch-size are for --batch FILE.jsonl: leave them out")
     given = {"beams": beams, "max_length": max_length, "batch_size": batch_size}
     flags = load_recipe(_Flags, None, [(key, value) for key, value in given.items() if value is not None])
     root = Path(image_root).expanduser() if image_root else None
@@ -95,12 +100,14 @@ def _caption_group(
         from samcli.explain import check_explainable
 
         check_explainable(captioner, images, explain_to)
-    result = caption_images(captioner, images, prompt, decoding, None if as_json else _print_piece)
+    with enough_memory("answering", _MEMORY_REMEDY):
+        result = caption_images(captioner, images, prompt, decoding, None if as_json else _print_piece)
     sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=2) + "\n" if as_json else "\n")
     if explain_to is not None:
         from samcli.explain import explain
 
-        written = explain(captioner, images, prompt, explain_to, answer=result["text"])
+        with enough_memory("explaining", _MEMORY_REMEDY):
+            written = explain(captioner, images, prompt, explain_to, answer=result["text"])
         say(f"weights: {written[-1]} and {len(written) - 1} maps beside it")
 
 

@@ -11,7 +11,9 @@ from samcli.console import progress, say
 from samcli.data.image import open_image
 from samcli.data.sample import locate
 from samcli.errors import UserError
-from samcli.files import JsonLines
+from samcli.files import JsonLines, contents_hash
+from samcli.memory import enough_memory
+from samcli.model.weights import loaded_weights
 from samcli.recipe import DecodingRecipe
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def read_requests(path: Path, image_root: Path | None = None) -> list[Request]:
     Without "id" it is the number of the line. Paths are relative to the file's directory; absolute ones, `..` and links
     may lead to `image_root` alone. Raises one UserError that lists the faults of all lines, missing pictures too.
     """
-    if image_root and not image_root.is_dir():
+    if image_root and not os.path.isdir(image_root):
         raise UserError(f"{image_root}: no such directory of images; check --image-root")
     roots = [Path(os.path.realpath(root)) for root in (path.parent, image_root) if root]
     try:
@@ -92,7 +94,7 @@ def _locate_all(names: list[str], roots: list[Path]) -> tuple[list[Path], list[s
         try:
             path = locate(name, roots, "the requests' directory")
             paths.append(path)
-            if not path.is_file():
+            if not os.path.isfile(path):
                 faults.append(f"images: {json.dumps(name)}: no such file in {roots[0]}")
         except ValueError as error:
             faults.append(f"images: {json.dumps(name)}: {error}")
@@ -110,18 +112,22 @@ def caption_batch(
 ) -> dict[str, Any]:
     """Answer all requests of a JSONL file into `out`, a line each as it is made; {"requests", "failed", "out"}.
 
-    A line is what `caption_images` returns, with "id", "decoding" and "error": null, or why there is no text. The same
-    call again goes on where the last one stopped; failed requests are tried again when their lines are removed.
-    Raises UserError, before any work, for faults in `requests` and when `out` holds answers to something else.
+    A line is what `caption_images` returns, with "id", "images_hash", "weights", "decoding" and "error": null, or why
+    there is no text. The same call again goes on where the last one stopped; failed requests are tried again when their
+    lines are removed. Raises UserError, before any work, for faults in `requests` and when `out` holds answers to
+    something else: other requests or pictures, other weights under the same names, another decoding.
     """
     if batch_size < 1:
         raise UserError(f"batch_size {batch_size}: must be above 0")
     decoding = decoding or captioner.traits.decoding
     wanted = read_requests(requests, image_root)
     file = _open_answers(requests, out)
-    settings = {"decoding": decoding.model_dump(mode="json")}
-    blank = {str(one.id): _record(captioner, one, settings, None, None) for one in wanted}
-    done = _check_answers(out, file.read(), blank)
+    weights = {part: identity[:16] for part, identity in loaded_weights(captioner).items()}
+    settings = {"weights": weights, "decoding": decoding.model_dump(mode="json")}
+    records = file.read()
+    there = {str(record.get("id")) for record in records if isinstance(record, dict)}
+    blank = {str(one.id): _record(captioner, one, settings, None, None) for one in wanted if str(one.id) in there}
+    done = _check_answers(out, records, blank)
     file.trim()
     left = [one for one in wanted if str(one.id) not in done]
     failed = sum(record["error"] is not None for record in done.values())
@@ -176,7 +182,9 @@ def _answer(
         except UserError as error:
             errors[request.id] = str(error)
     prompts = [request.prompt for request in requests if request.id in groups]
-    answers = captioner.answer(list(groups.values()), prompts, decoding) if groups else []
+    remedy = "lower --batch-size, use fewer --beams or --dtype bfloat16; the answers so far are kept"
+    with enough_memory(f"with requests answered at once: {len(groups)}", remedy):
+        answers = captioner.answer(list(groups.values()), prompts, decoding) if groups else []
     texts = {identity: for_terminal(text).strip() for identity, text in zip(groups, answers, strict=True)}
     return [_record(captioner, one, settings, texts.get(one.id), errors.get(one.id)) for one in requests]
 
@@ -185,4 +193,4 @@ def _record(
     captioner: "Captioner", request: Request, settings: dict[str, Any], text: str | None, error: str | None
 ) -> dict[str, Any]:
     answer = answer_record(captioner, text, list(request.images), request.prompt)
-    return {"id": request.id, **answer, **settings, "error": error}
+    return {"id": request.id, **answer, "images_hash": contents_hash(request.paths), **settings, "error": error}

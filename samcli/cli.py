@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from samcli import __version__
-from samcli.console import be_quiet, say, stderr
+from samcli.answers import for_terminal
+from samcli.console import be_quiet, complain, say
 from samcli.errors import Interrupted, UserError
 
 app = typer.Typer(
@@ -226,6 +227,12 @@ def evaluate(
         "seed": seed,
     }
     resolved = _recipe(EvalRecipe, recipe, settings, flags)
+    of_the_model: dict[str, Any] = {"--model": model, "--adapter": adapter, "--device": device, "--dtype": dtype}
+    of_the_model |= {"--batch-size": batch_size, "--beams": beams, "--max-length": max_length}
+    if predictions is not None:
+        _refuse(of_the_model, "--predictions scores answers that are there, and no model runs")
+    if export_requests is not None:
+        _refuse(of_the_model | {"--predictions": predictions}, "--export-requests writes what is to be asked, no more")
     text = run_evaluation(
         resolved,
         out or default_out(resolved, predictions),
@@ -335,14 +342,20 @@ def _recipe(schema: Any, name: str | None, settings: list[str] | None, flags: di
     return load_recipe(schema, find_recipe(name) if name else None, overrides)
 
 
+def _refuse(options: dict[str, Any], reason: str) -> None:
+    """Raise UserError for those of the options that were given, where they would change nothing."""
+    if given := [name for name, value in options.items() if value is not None]:
+        raise UserError(f"{reason}: leave out {', '.join(given)}")
+
+
 def _default_out(name: str) -> Path:
     return Path("runs") / Path(name).with_suffix("").as_posix().replace("/", "-")
 
 
 def _print(text: str) -> None:
-    """Results, and nothing else, go to standard output; model text in them is never read as markup."""
+    """Results, and nothing else, go to standard output; text in them is never read as markup, nor as escape codes."""
     if text:
-        sys.stdout.write(text.rstrip("\n") + "\n")
+        sys.stdout.write(for_terminal(text).rstrip("\n") + "\n")
 
 
 def main() -> None:
@@ -354,9 +367,8 @@ def main() -> None:
         app()
     except UserError as error:
         if _debug:
-            traceback.print_exc()
-        stderr.quiet = False
-        stderr.print(f"error: {error}", markup=False, style="red", soft_wrap=True)
+            complain(traceback.format_exc())
+        complain(f"error: {error}")
         sys.exit(2)
     except Interrupted as stopped:
         say(str(stopped))

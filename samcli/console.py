@@ -8,6 +8,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from samcli.answers import for_terminal
+
 
 class Advance(Protocol):
     """Moves a progress bar on."""
@@ -20,14 +22,20 @@ stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False)
 
 
-def say(message: str) -> None:
-    """Print a line for people, as it is: no markup is read from it, and nothing is broken, so that paths stay whole."""
-    stderr.print(message, markup=False, soft_wrap=True)
+def say(message: str, style: str | None = None) -> None:
+    """Print a line for people: no markup is read from it, no escape code passes, and paths stay whole."""
+    stderr.print(for_terminal(message), markup=False, style=style, soft_wrap=True)
 
 
 def warn(message: str) -> None:
     """Print a warning for people."""
-    stderr.print(f"warning: {message}", markup=False, style="yellow", soft_wrap=True)
+    say(f"warning: {message}", "yellow")
+
+
+def complain(message: str) -> None:
+    """Print why a command can't go on, however quiet it is to be."""
+    stderr.quiet = False
+    say(message, "red")
 
 
 def be_quiet() -> None:
@@ -39,9 +47,9 @@ def be_quiet() -> None:
 def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
     """Show a progress bar on a terminal; the value is a function that advances it, perhaps with a note beside it."""
     times = (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *times)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), *times)
     with Progress(*columns, console=stderr, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, total=total, completed=done, note="")
+        task = bar.add_task(for_terminal(what), total=total, completed=done, note="")
 
         def advance(count: int, note: str = "") -> None:
             bar.update(task, advance=count, note=note)

@@ -5,6 +5,7 @@ The weights follow from the pictures and the adapter alone: the prompt has no pa
 
 import os
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,6 @@ def _targets(images: Sequence[Path], directory: Path) -> list[Path]:
     names: list[str] = []
     for path in images:
         stem = path.stem[:50]
-        number = sum(name == stem or name.startswith(f"{stem}-") for name in names)
-        names.append(f"{stem}-{number + 1}" if stem in names else stem)
+        numbered = (f"{stem}-{number}" for number in count(2))
+        names.append(next(name for name in chain([stem], numbered) if name not in names))
     return [*(directory / f"{name}_weights.png" for name in names), directory / SHEET]

@@ -63,8 +63,10 @@ def overlay(picture: Image.Image, grid: Weights, scale: Scale) -> Image.Image:
 
 
 def fitted(picture: Image.Image, side: int) -> Image.Image:
-    """The picture at the largest size that fits a square of `side` pixels."""
-    return ImageOps.contain(picture, (side, side), Image.Resampling.LANCZOS)
+    """The picture at the largest size that fits a square of `side` pixels; no side is less than one pixel."""
+    scale = side / max(picture.size)
+    width, height = (max(1, round(scale * length)) for length in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _font(size: int) -> Font:

@@ -3,12 +3,18 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from samcli.errors import UserError
+
+
+def cache_root() -> Path:
+    """Where what can be made again is kept: $SAM_CACHE, else ~/.cache/samcli."""
+    return Path(os.environ.get("SAM_CACHE") or "~/.cache/samcli").expanduser()
 
 
 @contextmanager
@@ -26,7 +32,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        sync_directory(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
@@ -39,9 +45,9 @@ def _discard(temporary: Path) -> None:
         temporary.unlink()
 
 
-def sync_directory(directory: Path) -> None:
-    """Flush a directory's entries, so that a rename survives a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Flush a file, or a directory's entries, so that a rename survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -69,14 +75,49 @@ def save_tensors(path: Path, save: Callable[[str], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save(str(temporary))
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        sync(temporary)
         os.replace(temporary, path)
-        sync_directory(path.parent)
+        sync(path.parent)
     except (OSError, SafetensorError) as error:
         raise _unwritable(path, error) from error
     finally:
         _discard(temporary)
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Fill a directory beside `path`; when the block ends well, flush it and rename it to `path`, in place of what was.
+
+    After any failure `path` is what it was before; after a kill between the renames, the next call puts it back. Raises
+    UserError when the disk is full or the directory can't be written.
+    """
+    from safetensors import SafetensorError
+
+    staging, former = (path.with_name(f".{path.name}.{role}.tmp") for role in ("new", "old"))
+    try:
+        _tidy(path, staging, former)
+        staging.mkdir(parents=True)
+        yield staging
+        for entry in (staging, *staging.rglob("*")):
+            sync(entry)
+        if path.exists():
+            os.replace(path, former)
+        os.replace(staging, path)
+        sync(path.parent)
+    except Exception as error:  # tokenizers raise nothing more precise
+        if isinstance(error, OSError | SafetensorError) or type(error) is Exception:
+            raise _unwritable(path, error) from error
+        raise
+    finally:
+        _tidy(path, staging, former)
+
+
+def _tidy(path: Path, staging: Path, former: Path) -> None:
+    """Put `former` back where `path` is missing, and remove what else is left over."""
+    if former.exists() and not path.exists():
+        os.replace(former, path)
+    for left in (staging, former):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _unwritable(path: Path, error: Exception) -> UserError:
@@ -149,4 +190,15 @@ def sha256(path: Path) -> str:
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
+    return digest.hexdigest()
+
+
+def contents_hash(paths: Iterable[Path]) -> str:
+    """A hash of what files hold, in their order, whatever they are called; one that can't be read counts as empty."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with suppress(OSError):
+            if os.path.isfile(path):
+                digest.update(sha256(path).encode())
+        digest.update(b";")
     return digest.hexdigest()

@@ -172,17 +172,6 @@ def _check_lengths(least: int, most: int) -> None:
         raise ValueError(f"min_length {least} must not be above max_length {most}; lower the one or raise the other")
 
 
-def own_decoding(base: str) -> DecodingRecipe:
-    """How a model generates unless told otherwise: as released, but for `tiny`.
-
-    The world's right answers repeat words (a man with black hair in a black coat), which the released penalty of 1.5
-    would turn into wrong ones.
-    """
-    if base == "tiny":
-        return DecodingRecipe(beams=1, max_length=64, repetition_penalty=1.0)
-    return DecodingRecipe()
-
-
 class SamRecipe(Section):
     """`sam train`: the paper's training, everything frozen but the guide layers, adaptive layer and projection."""
 

@@ -1,18 +1,20 @@
 """What is wrong with a recipe, in words: each fault with its key, what was given and a way out of it."""
 
-import difflib
+import copy
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from samcli.names import did_you_mean
 from samcli.recipe_fields import describe_fields, help_of, leaves
 
 Keys = tuple[str | int, ...]
+_COMBINATION = ("value_error", "assertion_error")  # what pydantic calls the complaints of our own checks
 
 
 class Fault(NamedTuple):
@@ -29,13 +31,51 @@ class Fault(NamedTuple):
 def find_faults(schema: type[BaseModel], tree: dict[str, Any]) -> list[Fault]:
     """All that is wrong with `tree` as a recipe of `schema`."""
     faults = list(_booleans_for_numbers(schema, tree))
-    known = {fault.keys for fault in faults}
+    errors = _errors_beyond(faults, schema, tree)
+    faults += [Fault(error["loc"], _explained(schema, error)) for error in errors]
+    return faults + _combinations(schema, tree, faults)
+
+
+def _errors_beyond(found: list[Fault], schema: type[BaseModel], tree: dict[str, Any]) -> list[ErrorDetails]:
+    """What pydantic complains about at other keys than those of the faults already found."""
+    known = {fault.keys for fault in found}
     try:
         schema.model_validate(tree)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        faults += [Fault(item["loc"], _explained(schema, item)) for item in details if item["loc"] not in known]
-    return faults
+        return [item for item in error.errors(include_url=False) if item["loc"] not in known]
+    return []
+
+
+def _combinations(schema: type[BaseModel], tree: dict[str, Any], found: list[Fault]) -> list[Fault]:
+    """Impossible combinations in sections where pydantic looks for none, since single keys are `found` faulty.
+
+    Those keys have their defaults here, so a combination that names one of them is passed over: it may be none of the
+    user's.
+    """
+    sound = copy.deepcopy(tree)
+    for fault in found:
+        _remove(sound, fault.keys)
+    errors = [error for error in _errors_beyond(found, schema, sound) if error["type"] in _COMBINATION]
+    faults = [Fault(error["loc"], _explained(schema, error)) for error in errors]
+    return [fault for fault in faults if not any(_names(fault, other.keys) for other in found)]
+
+
+def _remove(tree: dict[str, Any], keys: Keys) -> None:
+    """Take out of nested mappings what `keys` lead to; of a list on the way, all."""
+    section: Any = tree
+    for place, key in enumerate(keys):
+        inner = section.get(key)
+        if place == len(keys) - 1 or not isinstance(inner, dict):
+            section.pop(key, None)
+            return
+        section = inner
+
+
+def _names(fault: Fault, keys: Keys) -> bool:
+    """Whether a section's fault names the key in it that leads to `keys`."""
+    depth = len(fault.keys)
+    below = keys[:depth] == fault.keys and len(keys) > depth
+    return below and re.search(rf"\b{re.escape(str(keys[depth]))}\b", fault.problem) is not None
 
 
 def _booleans_for_numbers(schema: type[BaseModel], tree: dict[str, Any]) -> Iterator[Fault]:
@@ -53,7 +93,7 @@ def _explained(schema: type[BaseModel], error: ErrorDetails) -> str:
     code, given, context = error["type"], error["input"], error.get("ctx", {})
     if code == "extra_forbidden":
         return _unknown_key(schema, error["loc"])
-    if code in ("value_error", "assertion_error"):
+    if code in _COMBINATION:
         return str(context["error"])
     field = _locate(schema, error["loc"])[1]
     if code == "missing":
@@ -143,13 +183,6 @@ def _help(field: FieldInfo | None) -> str:
 def dotted(keys: Keys) -> str:
     """Keys and positions as people write them: `optim.betas[1]`."""
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
-
-
-def did_you_mean(word: str, choices: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
-    """A question with the choices most like `word`, whatever its case; empty when none is like it."""
-    by_lower = {choice.lower(): choice for choice in choices}
-    near = [by_lower[match] for match in difflib.get_close_matches(word.lower(), list(by_lower), most, cutoff)]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def shown(value: Any) -> str:

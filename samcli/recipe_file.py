@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from samcli.errors import UserError
-from samcli.recipe_faults import Fault, did_you_mean, dotted, find_faults, settings, shown
+from samcli.names import did_you_mean
+from samcli.recipe_faults import Fault, dotted, find_faults, settings, shown
 from samcli.recipe_yaml import parse_yaml, read_yaml, to_yaml
 
 Recipe = TypeVar("Recipe", bound=BaseModel)

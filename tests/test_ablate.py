@@ -1,6 +1,8 @@
 """`sam ablate`: rows and seeds are trained and scored once, in one table with intervals and paired differences."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from samcli.data.sample import Sample, write_annotations
+from samcli.data.sample import Sample, read_annotations, write_annotations
 from samcli.errors import UserError
 from samcli.evaluation import ablate as ablate_module
 from samcli.evaluation.ablate import ablate
@@ -142,6 +144,31 @@ def test_a_directory_of_another_ablation_is_refused(home: Path) -> None:
     with pytest.raises(UserError, match=r"training.guidance.enabled: false -> true"):
         ablate(recipe_of(home, rows=changed), out, only=[1])
     assert ablate(recipe_of(home, rows=changed), out, only=[1], overwrite=True)["rows"]
+
+
+def change_a_picture(data: Path) -> None:
+    Image.new("RGB", (32, 32), "white").save(data / "2-1.png")
+
+
+def change_references(data: Path) -> None:
+    write_annotations(data, [replace(sample, references=("a red cat",)) for sample in read_annotations(data)])
+
+
+def add_a_sample(data: Path) -> None:
+    make_dataset(data, 6)
+
+
+@pytest.mark.parametrize("change", [change_a_picture, change_references, add_a_sample])
+def test_rows_that_answered_other_samples_are_refused_before_others_are_trained(
+    home: Path, change: Callable[[Path], None]
+) -> None:
+    recipe, out = recipe_of(home, seeds=1), home / "run"
+    ablate(recipe, out, only=[1])
+    change(home / "data" / "AESOP")
+    with pytest.raises(UserError, match=r"row-1.*AESOP\.jsonl .* changed since; --overwrite starts anew"):
+        ablate(recipe, out, only=[2])
+    assert not (out / "row-2").exists()
+    assert ablate(recipe, out, only=[1], overwrite=True)["rows"]
 
 
 def test_faulty_rows_are_named(home: Path) -> None:

@@ -20,7 +20,7 @@ from samcli.model.load import Base, load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import GuidanceRecipe, ModelRecipe
 from tests.small_models import save_small
-from tests.test_load import SIZES, Bomb, answer
+from tests.test_load import SIZES, Bomb, answer, check_precision
 
 GUIDANCE = GuidanceRecipe(from_layer=1, to_layer=2)
 
@@ -116,7 +116,9 @@ def test_base_may_lie_elsewhere(adapter: Path, saved: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_base(adapter: Path, dtype: str) -> None:
-    assert isinstance(answer(load_model(None, str(adapter), device="cpu", dtype=dtype)), str)
+    half = load_model(None, str(adapter), device="cpu", dtype=dtype)
+    check_precision(half, load_model(None, str(adapter), device="cpu"))
+    assert isinstance(answer(half), str)
 
 
 # What doesn't belong together.

@@ -1,12 +1,18 @@
 """Stage 0 end to end, on a model of a few thousand numbers: it runs, it is resumed to the same bytes, it loads."""
 
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from samcli.errors import Interrupted, UserError
 from samcli.model.load import load_model
 from samcli.model.traits import WORLD
 from samcli.recipe import BaseRecipe
@@ -14,10 +20,11 @@ from samcli.synth.world.corpus import draw_picture, label_groups, label_picture,
 from samcli.synth.world.lessons import SLOTS, slot_words
 from samcli.synth.world.splits import split_of
 from samcli.synth.world.tasks import View
-from samcli.training.loop import fit
+from samcli.training.checkpoint import finished
+from samcli.training.loop import Job, Plan, fit
 from samcli.training.small import base as stage
 from samcli.training.small.vision import patch_labels
-from tests.small_models import small_sizes
+from tests.small_models import save_small, small_sizes
 
 OPTIM = {"batch_size": 8, "steps": 4, "warmup_steps": 1, "learning_rate": 0.001}
 RECIPE = BaseRecipe.model_validate(
@@ -61,23 +68,53 @@ def test_each_step_changes_its_own_part_only(trained: Path) -> None:
     assert parts == {"qformer", "query_tokens", "language_projection"}
 
 
+@pytest.mark.parametrize("step", ["vision", "language"])
 def test_a_run_stopped_within_a_step_ends_with_the_same_bytes(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def stop_in_language(job: object, plan: object, out: Path, accelerator: object) -> object:
-        if out.name == "language":
-            raise KeyboardInterrupt
-        return fit(job, plan, out, accelerator)  # type: ignore[arg-type]
+    """In `vision` Muon's moments have to come back, in `language` the generator that blurs the words."""
 
-    monkeypatch.setattr(stage, "fit", stop_in_language)
-    with pytest.raises(KeyboardInterrupt):
+    def stopped_within(job: Job[Any, Any], plan: Plan, out: Path, accelerator: Accelerator) -> dict[str, Any]:
+        def batch(number: int, part: int, parts: int) -> Any:
+            if (out.name, number, part) == (step, 2, 0):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return job.batch(number, part, parts)
+
+        return fit(replace(job, batch=batch), plan, out, accelerator)
+
+    monkeypatch.setattr(stage, "fit", stopped_within)
+    with pytest.raises(Interrupted):
         stage.train_base(RECIPE, tmp_path, Accelerator(cpu=True))
+    assert finished(tmp_path / step / "checkpoints")[-1].name in ("step-00000002", "step-00000003")
     monkeypatch.undo()
     stage.train_base(RECIPE, tmp_path, Accelerator(cpu=True))
     first, second = (load_file(out / "model" / "model.safetensors") for out in (trained, tmp_path))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert (trained / "results.json").read_text() == (tmp_path / "results.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ("transformers.PreTrainedModel.save_pretrained", SafetensorError("I/O error: No space left on device")),
+        ("samcli.model.processor.Processor.save", Exception("No space left on device (os error 28)")),
+        ("samcli.training.small.base.write_traits", OSError(28, "No space left on device")),
+    ],
+)
+def test_a_full_disk_leaves_the_former_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
+) -> None:
+    directory = save_small(tmp_path / "model", small_sizes())
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(where, full)
+    with pytest.raises(UserError, match=r"can't write .*model: .*No space left on device"):
+        save_small(directory, small_sizes(), seed=1)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_labels_say_what_each_patch_shows(tmp_path: Path) -> None:

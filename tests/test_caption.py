@@ -1,6 +1,7 @@
 """Answers: streamed as they will stand, harmless to a terminal, and by the file, all of it or from where it stopped."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from samcli.answers import TextStream, for_terminal
 from samcli.caption import caption_images, run_caption, world_notice
 from samcli.caption_batch import caption_batch, read_requests
+from samcli.data.batch import Batch
 from samcli.errors import UserError
 from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner
@@ -172,7 +175,7 @@ def test_batch(captioner: Captioner, images: list[Path], tmp_path: Path) -> None
     assert report == {"requests": 3, "failed": 0, "out": str(tmp_path / "new" / "out.jsonl")}
     found = read(tmp_path / "new" / "out.jsonl")
     assert [record["id"] for record in found] == [1, "one", 3]
-    keys = ["id", "text", "model", "adapter", "images", "prompt", "decoding", "error"]
+    keys = ["id", "text", "model", "adapter", "images", "prompt", "images_hash", "weights", "decoding", "error"]
     assert all(list(record) == keys for record in found)
     alone = [captioner.caption([tmp_path / name for name in one["images"]], one["prompt"], GREEDY) for one in records]
     assert [record["text"] for record in found] == alone
@@ -222,6 +225,23 @@ def test_finished_batch_is_left_as_it_is(captioner: Captioner, images: list[Path
     assert out.read_bytes() == before
 
 
+def test_too_little_memory_for_a_batch_keeps_the_answers_so_far(
+    captioner: Captioner, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests, out = write(tmp_path, request(), request(), request(images=["a.png"])), tmp_path / "out.jsonl"
+    generate = captioner.model.generate
+
+    def run_out(batch: Batch, *more: Any) -> Tensor:
+        if len(batch.image_counts) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return generate(batch, *more)
+
+    monkeypatch.setattr(captioner.model, "generate", run_out)
+    with pytest.raises(UserError, match=r"^out of memory with requests answered at once: 1; lower --batch-size, "):
+        caption_batch(captioner, requests, out, GREEDY, batch_size=2)
+    assert len(read(out)) == 2
+
+
 # Requests that are wrong.
 
 
@@ -248,15 +268,14 @@ def test_all_faults_at_once_before_any_work(captioner: Captioner, images: list[P
     )
     lines = refusal(captioner, requests, tmp_path / "out.jsonl").splitlines()
     assert lines[0] == f"{requests}: number of faults: 12"
-    home = "the requests' directory"
+    home, allowing = "the requests' directory", "or allow it with --image-root (sam train: --set data.image_root=DIR)"
     assert [line.strip() for line in lines[2:11]] == [
         "line 3: expected an object with the keys images, prompt",
         "line 4: images: expected a list of at least one path",
         "line 4: prompt: expected a text that isn't blank",
         "line 4: id: expected an integer or a text",
-        f"line 5: images: \"../a.png\": '..' isn't allowed; name a file below {home}, or allow it with --image-root",
-        f'line 5: images: "/etc/passwd": expected a path relative to {home}; copy the file there, '
-        "or allow it with --image-root",
+        f"line 5: images: \"../a.png\": '..' isn't allowed; name a file below {home}, {allowing}",
+        f'line 5: images: "/etc/passwd": expected a path relative to {home}; copy the file there, {allowing}',
         f'line 5: images: "none.png": no such file in {tmp_path}',
         "line 6: images: expected a list of at least one path",
         "line 7: prompt: expected a text that isn't blank",
@@ -264,6 +283,14 @@ def test_all_faults_at_once_before_any_work(captioner: Captioner, images: list[P
     assert lines[1].startswith("  line 2: not valid JSON: ")
     assert lines[11] == '  line 8: id: "x" is that of an earlier line'
     assert lines[12].startswith("  line 9: not valid JSON: ")
+
+
+def test_name_that_is_too_long_for_any_file(tmp_path: Path) -> None:
+    name = "a" * 300 + ".png"
+    with pytest.raises(UserError, match=f'images: "{name}": no such file in '):
+        read_requests(write(tmp_path, request(images=[name])))
+    with pytest.raises(UserError, match=f"{name}: no such directory of images"):
+        read_requests(write(tmp_path, request()), tmp_path / name)
 
 
 def test_many_faults_are_not_all_shown(tmp_path: Path) -> None:
@@ -319,6 +346,34 @@ def test_answers_made_otherwise(
     decoding = BEAMS if key == "decoding" else GREEDY
     message = refusal(replace(captioner, **change), requests, out, decoding=decoding)
     assert message.startswith(f"{out} holds answers made otherwise: {key} of request 1 was ")
+
+
+def test_answers_of_other_weights_under_the_same_names(
+    captioner: Captioner, model: Path, images: list[Path], tmp_path: Path
+) -> None:
+    requests, out = write(tmp_path, request()), tmp_path / "out.jsonl"
+    here = Path(shutil.copytree(model, tmp_path / "here"))
+    bare = load_model(str(here), "none", device="cpu")
+    trained = SemanticAlignmentModel(bare.model.base, GuidanceRecipe(from_layer=1, to_layer=2))
+    adapted = replace(bare, model=trained, adapter="mine")
+    caption_batch(adapted, requests, out, GREEDY)
+    with torch.no_grad():
+        next(parameter for _, parameter in trained.trained_parameters()).add_(1)
+    assert refusal(adapted, requests, out).startswith(f"{out} holds answers made otherwise: weights of request 1 was ")
+    out.unlink()
+    caption_batch(bare, requests, out, GREEDY)
+    shutil.copy(save_small(tmp_path / "other", SIZES, seed=1) / "model.safetensors", here)
+    other = load_model(str(here), "none", device="cpu")
+    assert refusal(other, requests, out).startswith(f"{out} holds answers made otherwise: weights of request 1 was ")
+
+
+def test_answers_about_other_pictures_under_the_same_names(
+    captioner: Captioner, images: list[Path], tmp_path: Path
+) -> None:
+    requests, out = write(tmp_path, request()), tmp_path / "out.jsonl"
+    caption_batch(captioner, requests, out, GREEDY)
+    Image.new("RGB", (40, 30), "green").save(images[1])
+    assert "made otherwise: images_hash of request 1 was " in refusal(captioner, requests, out)
 
 
 @pytest.mark.parametrize("text", ['{"id": 7}\n', '{"text": "x"}\n', "{\n}\n"])
@@ -383,6 +438,8 @@ def test_command_explains_the_answer(
         (lambda a: run_caption([a], PROMPT, out=a), "--out is for the answers of --batch"),
         (lambda a: run_caption([], None, batch=a), "--batch needs --out FILE.jsonl"),
         (lambda a: run_caption([a], None, batch=a, out=a), "--batch takes pictures and prompts from its file"),
+        (lambda a: run_caption([a], PROMPT, image_root="x"), "^--image-root and --batch-size are for --batch"),
+        (lambda a: run_caption([a], PROMPT, batch_size=2), "^--image-root and --batch-size are for --batch"),
         (lambda a: run_caption([a], PROMPT, beams=0), "beams"),
         (lambda a: run_caption([a], PROMPT, max_length=1), "max_length"),
         (lambda a: run_caption([a.with_name("x.png")], PROMPT), "no such image file"),
@@ -414,8 +471,6 @@ def test_impossible_batch_size(images: list[Path], tmp_path: Path, captioner: Ca
     requests, out = write(tmp_path, request()), tmp_path / "out.jsonl"
     with pytest.raises(UserError, match=r"^command line: batch_size: must be above 0 \(got "):
         run_caption([], None, batch=requests, out=out, batch_size=size, model="/nowhere")
-    with pytest.raises(UserError, match="batch_size: must be above 0"):
-        run_caption(images, PROMPT, batch_size=size, model="/nowhere")
     assert refusal(captioner, requests, out, batch_size=size) == f"batch_size {size}: must be above 0"
 
 

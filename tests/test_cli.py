@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from samcli import __version__, cli
-from samcli.console import stderr
+from samcli.console import say, stderr, warn
+from samcli.errors import Interrupted
 from samcli.evaluation.command import default_out
 from samcli.recipe import EvalRecipe, ModelRecipe
 from samcli.synth.command import parse_shard
@@ -85,7 +87,19 @@ def test_version(sam: Sam) -> None:
         (["eval", "--format", "xml"], "--format xml: expected one of table, md, csv, latex, json"),
         (["ablate", "tiny/table3", "--only", "two"], "--only two: expected numbers of rows"),
         (["train", "full", "--json"], "--json prints the plan of a training: give --dry-run with it"),
-        (["caption", "a.png", "--prompt", "x", "--batch-size", "0"], "batch_size: must be above 0"),
+        (["caption", "a.png", "--prompt", "x", "--beams", "0"], "beams: must be above 0"),
+        (["caption", "a.png", "--prompt", "x", "--batch-size", "2"], "--batch-size are for --batch FILE.jsonl"),
+        (["caption", "a.png", "--prompt", "x", "--image-root", "y"], "--image-root and --batch-size are for --batch"),
+        (
+            ["eval", "--predictions", "p", "--model", "nowhere", "--adapter", "/none", "--beams", "3"],
+            "--predictions scores answers that are there, and no model runs: leave out --model, --adapter, --beams",
+        ),
+        (
+            ["eval", "--export-requests", "r", "--predictions", "p", "--dtype", "float16", "--batch-size", "2"],
+            "--predictions scores answers that are there, and no model runs: leave out --dtype, --batch-size",
+        ),
+        (["eval", "--export-requests", "r", "--predictions", "p"], "what is to be asked, no more: leave out --predict"),
+        (["eval", "--export-requests", "r", "--max-length", "9"], "what is to be asked, no more: leave out --max-leng"),
         (["synth"], "synth needs --out DIR"),
         (["synth", "--out", "x", "--engine", "ray"], "--engine ray is not available"),
         (["synth", "--out", "x", "--shard", "3/3"], "--shard 3/3: expected I/N"),
@@ -97,6 +111,33 @@ def test_wrong_input_is_one_message_and_exit_code_two(sam: Sam, arguments: list[
     assert message in ended.err
     assert "Traceback" not in ended.err
     assert ended.out == ""
+
+
+@pytest.mark.parametrize("more", [(), ("--debug",)])
+def test_a_message_commands_no_terminal(sam: Sam, more: tuple[str, ...]) -> None:
+    ended = sam("caption", "\x1b]0;title\x07\x9b2J\u202egpj.png", "--prompt", "x", *more)
+    assert ended.code == 2
+    assert "error: ]0;title2Jgpj.png: no such image file" in ended.err
+    assert all(mark.isprintable() for mark in ended.err)
+
+
+def test_notices_warnings_and_results_command_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for tell in (say, warn, cli._print):
+        tell("a \x1b[31mred\x07 cat")
+    captured = capsys.readouterr()
+    assert captured.out == "a [31mred cat\n"
+    assert captured.err == "a [31mred cat\nwarning: a [31mred cat\n"
+
+
+def test_a_stopped_run_says_what_is_saved_and_exits_with_the_signals_code(
+    sam: Sam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise Interrupted(signal.SIGTERM, "stopped at step 3, saved in runs/x")
+
+    monkeypatch.setattr("samcli.training.run.run_training", stop)
+    ended = sam("train", "tiny/sam")
+    assert (ended.code, ended.out, ended.err) == (143, "", "stopped at step 3, saved in runs/x")
 
 
 def test_debug_shows_the_traceback(sam: Sam) -> None:

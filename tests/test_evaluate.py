@@ -22,10 +22,15 @@ from samcli.evaluation.predict import predict
 from samcli.evaluation.predictions import Prediction
 from samcli.evaluation.result_tables import evaluation_table
 from samcli.evaluation.run import evaluate, export_requests, not_comparable
+from samcli.evaluation.subject import Subject
+from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.load import load_model
+from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import WORLD, write_traits
-from samcli.recipe import DecodingChanges, DecodingRecipe, EvalRecipe
+from samcli.model.weights import weights_hash
+from samcli.recipe import DecodingChanges, DecodingRecipe, EvalRecipe, GuidanceRecipe
+from samcli.recipe_file import dump_recipe
 from samcli.synth.world.things import Thing
 from tests.small_models import WORDS, save_small, small_sizes
 
@@ -143,6 +148,35 @@ def test_answers_to_other_samples_are_refused(captioner: Captioner, tmp_path: Pa
     answer_all(captioner, samples, tmp_path / "p.jsonl")
     with pytest.raises(UserError, match=r"p\.jsonl holds something else than answers to these samples"):
         answer_all(captioner, samples[1:], tmp_path / "p.jsonl")
+    with pytest.raises(UserError, match=r"p\.jsonl holds something else than answers to these samples"):
+        answer_all(captioner, samples[:2], tmp_path / "p.jsonl")
+
+
+def change_instructions(directory: Path) -> None:
+    samples = read_annotations(directory)
+    write_annotations(directory, [replace(sample, instruction="what is red") for sample in samples])
+
+
+def change_a_picture(directory: Path) -> None:
+    Image.new("RGB", (40, 40), "white").save(directory / "images" / "2-1.png")
+
+
+@pytest.mark.parametrize("change", [change_instructions, change_a_picture])
+def test_answers_to_what_is_no_longer_asked_are_refused(
+    base: Path, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    make_dataset(tmp_path / "mine", 3)
+    recipe, out = eval_recipe(base, tmp_path, "storytelling", "mine"), tmp_path / "run"
+    results = evaluate(recipe, out)
+    copied = shutil.copytree(tmp_path / "mine", tmp_path / "copy" / "mine")  # elsewhere, later, but the same
+    elsewhere = eval_recipe(base, copied.parent, "storytelling", "mine")
+    shutil.copytree(out, tmp_path / "run-elsewhere")
+    (tmp_path / "run-elsewhere" / "recipe.yaml").write_text(dump_recipe(elsewhere))
+    assert evaluate(elsewhere, tmp_path / "run-elsewhere") == results
+    change(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"mine\.jsonl holds something else.*--overwrite starts anew"):
+        evaluate(recipe, out)
+    assert evaluate(recipe, out, overwrite=True)["datasets"]["mine"]["n"] == 3
 
 
 @pytest.mark.parametrize("line", ["[1]", "null", "7", '"text"', '{"id": 9}'])
@@ -177,13 +211,16 @@ def test_a_signal_stops_between_batches(
     assert len(path.read_text().splitlines()) == kept
 
 
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
 def test_batches_are_halved_when_memory_runs_out(
-    captioner: Captioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    captioner: Captioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def too_large_for(most: int) -> Callable[[int, int], None]:
         def check(_: int, size: int) -> None:
             if size > most:
-                raise torch.OutOfMemoryError("CUDA out of memory")
+                raise error
 
         return check
 
@@ -213,7 +250,8 @@ def test_results_have_the_shape_that_scripts_rely_on(
     recipe, out = eval_recipe(base, tmp_path / "data", "storytelling", "aesop", "my-stories"), tmp_path / "run"
     results = evaluate(recipe, out)
     assert list(results) == ["task", "protocol", "signature", "models", "datasets", "average"]
-    assert results["models"] == {str(base): {"datasets": results["datasets"], "average": results["average"]}}
+    scores = {"datasets": results["datasets"], "average": results["average"]}
+    assert results["models"] == {str(base): {**scores, "weights": {"base": weights_hash(base)}}}
     entry = results["datasets"]["AESOP"]
     assert (entry["n"], entry["failed"], entry["failed_ids"]) == (6, 1, ["2"])
     assert entry["not_comparable"] == ["6 samples instead of 500", "decoding", "1 failed"]
@@ -305,6 +343,46 @@ def test_a_directory_belongs_to_one_recipe_and_its_weights(base: Path, tmp_path:
     with pytest.raises(UserError, match="same recipe on other files"):
         evaluate(recipe, out)
     assert evaluate(recipe, out, overwrite=True) == results
+
+
+def on_hub(cache: Path, base: Path, commit: str) -> None:
+    """Make a base the newest revision of somebody/small in the hub's local cache."""
+    repository = cache / "models--somebody--small"
+    shutil.copytree(base, repository / "snapshots" / commit)
+    (repository / "refs").mkdir(exist_ok=True)
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+
+
+def test_a_base_on_the_hub_that_moved_on_is_noticed(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    first, second = "1" * 40, "2" * 40
+    on_hub(tmp_path / "hub", base, first)
+    make_dataset(tmp_path / "mine", 3)
+    recipe, out = eval_recipe(Path("somebody/small"), tmp_path, "storytelling", "mine"), tmp_path / "run"
+    results = evaluate(recipe, out)
+    assert results["models"]["somebody/small"]["weights"] == {"revision": first}
+    assert json.loads((out / "environment.json").read_text())["inputs"]["revision"] == first
+    on_hub(tmp_path / "hub", base, second)
+    with pytest.raises(UserError, match=f'same recipe on other files.*revision: "{first}" -> "{second}"'):
+        evaluate(recipe, out)
+    pinned = recipe.model_copy(update={"model": recipe.model.model_copy(update={"revision": first})})
+    assert evaluate(pinned, tmp_path / "pinned")["models"]["somebody/small"]["weights"] == {"revision": first}
+
+
+def test_a_model_that_is_given_is_known_as_the_one_that_is_named(base: Path, tmp_path: Path) -> None:
+    named = EvalRecipe.model_validate({"model": {"base": str(base), "device": "cpu"}})
+    given = load_model(str(base), device="cpu")
+    assert Subject(named).weights == Subject(named, given).weights == {"base": weights_hash(base)}
+    settings = GuidanceRecipe(from_layer=1, to_layer=2)
+    record = {"base": {"id": str(base), "revision": None, "hash": ""}, "guidance": settings.model_dump(mode="json")}
+    save_adapter(tmp_path / "adapter", SemanticAlignmentModel(given.model.base, settings), record)
+    named = named.model_copy(update={"adapter": str(tmp_path / "adapter")})
+    given = load_model(str(base), str(tmp_path / "adapter"), device="cpu")
+    assert Subject(named).weights == Subject(named, given).weights
+    assert Subject(named).weights.keys() == {"base", "adapter"}
 
 
 def test_names_are_found_whatever_the_case_or_suggested() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.explain import explain, patch_weights
-from samcli.explain_drawing import Scale, colours_at, overlay
+from samcli.explain_drawing import Scale, colours_at, fitted, overlay
 from samcli.model.captioner import Captioner
 from samcli.model.guidance import Groups
 from samcli.model.load import load_base
@@ -142,6 +142,26 @@ def test_many_pictures_and_long_words(base: Path, images: list[Path], tmp_path: 
 
 def test_answer_is_generated_when_it_is_not_given(base: Path, images: list[Path], tmp_path: Path) -> None:
     assert len(explain(captioner(base), images, PROMPT, tmp_path / "maps")) == 4
+
+
+def test_pictures_that_are_all_length(base: Path, images: list[Path], tmp_path: Path) -> None:
+    Image.new("RGB", (1, 5000), "red").save(images[0])
+    Image.new("RGB", (5000, 1), "blue").save(images[1])
+    written = explain(captioner(base), images, PROMPT, tmp_path / "maps", answer=ANSWER)
+    assert all(open_image(path).width > 400 for path in written)
+    assert fitted(Image.new("RGB", (1, 5000)), 640).size == (1, 640)
+    assert fitted(Image.new("RGB", (200, 100)), 640).size == (640, 320)
+
+
+def test_every_map_has_a_file_of_its_own(base: Path, images: list[Path], tmp_path: Path) -> None:
+    """Also where a number that tells two names apart makes one that was there."""
+    paths = [tmp_path / name for name in ("a.png", "a-3.png", "z/a.png", "y/a.png", "z/a-3.png")]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        Image.open(images[0]).save(path)
+    written = explain(captioner(base), paths, PROMPT, tmp_path / "maps", answer=ANSWER)
+    names = [path.name.removesuffix("_weights.png") for path in written[:-1]]
+    assert names == ["a", "a-3", "a-2", "a-4", "a-3-2"]
 
 
 # Nothing to show.

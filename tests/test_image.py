@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from samcli.data.image import MAX_BYTES, open_image
+from samcli.data.image import MAX_BYTES, as_rgb, open_image
 from samcli.errors import UserError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -43,7 +43,10 @@ def noise(width: int = 32, height: int = 24) -> Image.Image:
 
 
 def pixels(path: Path) -> list[list[tuple[int, ...]]]:
+    """The pixels of a picture by its path, which are those of the picture as others open it."""
     picture = open_image(path)
+    for opened in (Image.open(io.BytesIO(path.read_bytes())), picture):
+        assert np.array_equal(np.array(as_rgb(opened, path)), np.array(picture))
     assert type(picture) is Image.Image
     assert picture.mode == "RGB"
     return [[tuple(pixel) for pixel in row] for row in np.array(picture).tolist()]

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import random
+import signal
 import sys
 import time
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -46,9 +47,9 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def train(recipe: Path, out: Path) -> None:
+def train(recipe: Path, out: Path, *more: str) -> None:
     """The command line, as a process that has already imported what it needs."""
-    sys.argv = ["sam", "train", str(recipe), "--out", str(out), "--resume", "--quiet"]
+    sys.argv = ["sam", "train", str(recipe), "--out", str(out), "--resume", "--quiet", *more]
     main()
 
 
@@ -95,8 +96,27 @@ def test_twenty_kills_change_no_byte(recipe: Path, tmp_path: Path, server: ForkS
         assert all((last[0][key] == last[1][key]).all() for key in last[0])
 
 
-def finish(server: ForkServerContext, recipe: Path, out: Path) -> None:
-    process = server.Process(target=train, args=(recipe, out))
+def test_a_terminated_training_saves_where_it_is_and_goes_on_from_there(
+    recipe: Path, tmp_path: Path, server: ForkServerContext
+) -> None:
+    out, seldom = tmp_path / "run", ("--set", "checkpoint.every_steps=null")
+    process = server.Process(target=train, args=(recipe, out, *seldom))
+    process.start()
+    while process.is_alive() and not (out / "log.jsonl").exists():
+        time.sleep(0.002)
+    process.terminate()
+    process.join()
+    assert process.exitcode == 128 + signal.SIGTERM
+    assert 0 < steps_done(out) < STEPS
+    log = (out / "log.jsonl").read_bytes()
+    finish(server, recipe, out, *seldom)
+    assert steps_done(out) == STEPS
+    assert (out / "log.jsonl").read_bytes().startswith(log)
+    assert (out / "adapter" / "adapter.safetensors").exists()
+
+
+def finish(server: ForkServerContext, recipe: Path, out: Path, *more: str) -> None:
+    process = server.Process(target=train, args=(recipe, out, *more))
     process.start()
     process.join()
     assert process.exitcode == 0

@@ -48,11 +48,12 @@ def sam(data: Path, arguments: tuple[str, ...]) -> None:
 
 
 def files(out: Path) -> dict[str, bytes]:
-    """What must be equal: everything but times, what holds or hashes them, and what is noted of the machine."""
+    """What must be equal: all but times, what holds or hashes them, notes of the machine, and unfinished files."""
     found = {}
     for path in sorted(out.rglob("*")):
         name = str(path.relative_to(out))
-        if path.is_file() and path.name not in ("environment.json", "log.jsonl", "state.json", "manifest.json"):
+        differing = path.name in ("environment.json", "log.jsonl", "state.json", "manifest.json")
+        if path.is_file() and not differing and path.suffix != ".tmp":
             found[name] = without_seconds(path) if "predictions" in name else path.read_bytes()
     return found
 

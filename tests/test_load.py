@@ -20,6 +20,7 @@ from samcli.recipe import DecodingRecipe, ModelRecipe
 from tests.small_models import save_small, small_base, small_sizes
 
 SIZES = small_sizes(patch_size=8)
+PROMPT = "what do both pictures show"
 GREEDY = DecodingRecipe(beams=1, max_length=10)
 
 
@@ -40,9 +41,25 @@ def refusal(model: str | Path, **more: Any) -> str:
     return str(raised.value)
 
 
+def pictures() -> list[Image.Image]:
+    return [Image.new("RGB", (40, 30), "red"), Image.new("RGB", (30, 40), "blue")]
+
+
 def answer(captioner: Captioner) -> str:
-    pictures = [Image.new("RGB", (40, 30), "red"), Image.new("RGB", (30, 40), "blue")]
-    return captioner.caption(pictures, "what do both pictures show", GREEDY)
+    return captioner.caption(pictures(), PROMPT, GREEDY)
+
+
+def check_precision(captioner: Captioner, single: Captioner) -> None:
+    """The visual tokens are those of the model in float32, but for what its own numbers must round away."""
+    made, expected = visual_tokens(captioner), visual_tokens(single)
+    rounding = torch.finfo(captioner.model.base.vision_model.dtype).eps * float(expected.abs().max())
+    torch.testing.assert_close(made, expected, rtol=0, atol=3 * rounding)
+
+
+@torch.no_grad()
+def visual_tokens(captioner: Captioner) -> torch.Tensor:
+    squares = [captioner.processor.square(picture) for picture in pictures()]
+    return captioner.model.visual_tokens(captioner.processor.batch([squares], [PROMPT])).float()
 
 
 # What is whole.
@@ -76,6 +93,7 @@ def test_missing_shard(saved: Path, tmp_path: Path) -> None:
 def test_dtype(saved: Path, dtype: str) -> None:
     captioner = load_model(str(saved), "none", device="cpu", dtype=dtype)
     assert captioner.model.base.vision_model.post_layernorm.weight.dtype == getattr(torch, dtype)
+    check_precision(captioner, load_model(str(saved), "none", device="cpu"))
     assert isinstance(answer(captioner), str)
 
 
@@ -84,6 +102,11 @@ def test_hash_tells_weights_apart(saved: Path, tmp_path: Path) -> None:
     other = load_base(ModelRecipe(base=str(save_small(tmp_path / "other", SIZES, seed=1))))
     again = load_base(ModelRecipe(base=str(save_small(tmp_path / "again", SIZES))))
     assert first.weights_hash == again.weights_hash != other.weights_hash
+
+
+def test_weights_are_hashed_for_who_asks_alone(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("samcli.model.load.weights_hash", None)
+    assert answer(load_model(str(saved), "none", device="cpu"))
 
 
 # What isn't.
@@ -198,7 +221,7 @@ def test_hub_without_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert time.monotonic() - start < 5
     assert message.startswith("no model nobody/no-such-model: no directory here, not in the hub's local cache, ")
     assert "hf download nobody/no-such-model --local-dir DIR" in message
-    assert message.endswith("; then give --model DIR")
+    assert message.endswith("; then give --model DIR (sam train: --set model.base=DIR)")
 
 
 def test_cached_hub_model_without_network(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,6 +252,12 @@ def test_layers_that_the_base_lacks_are_the_users_error(base: Path) -> None:
         plan(recipe(base))
 
 
+def test_instructions_that_the_base_cannot_read_are_the_users_error(base: Path) -> None:
+    assert plan(recipe(base, guidance=FOUR_LAYERS, text={"qformer_tokens": 128}))["steps"]
+    with pytest.raises(UserError, match=r"text\.qformer_tokens: instructions of 129 tokens, .* set it to 128 or less"):
+        plan(recipe(base, guidance=FOUR_LAYERS, text={"qformer_tokens": 129}))
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -370,6 +370,28 @@ def test_all_faults_are_told_at_once_each_with_where_it_comes_from(file: Path) -
     ]
 
 
+def test_an_impossible_combination_is_told_beside_other_faults_of_its_section(file: Path) -> None:
+    text = (
+        "guidance: {from_layer: 12, to_layer: 3, contxt: all}\noptim: {batch_size: 7, accumulate: 2, betas: [2, 0.9]}\n"
+        "data: {cache_features: true, augment: released, samples: few}\n"
+    )
+    assert sorted(line.partition(";")[0] for line in faults(file, text, "log_evry=3")) == [
+        'FILE: data.samples: expected a whole number or null (got "few")',
+        "FILE: data: cache_features needs augment: none, since augmented pictures differ at every use",
+        "FILE: guidance.contxt: unknown key",
+        "FILE: guidance: from_layer (l = 12) must not be above to_layer (k = 3): "
+        "guidance enters the W-Former before its semantics return",
+        "FILE: optim.betas[0]: must be at most 1 (got 2)",
+        "FILE: optim: batch_size 7 must be a multiple of accumulate 2",
+        "command line: log_evry: unknown key",
+    ]
+
+
+def test_no_combination_is_told_of_a_default_in_the_place_of_a_faulty_key(file: Path) -> None:
+    (message,) = faults(file, "guidance: {from_layer: x, to_layer: 3}\n")
+    assert message.startswith("FILE: guidance.from_layer: expected a whole number")
+
+
 def test_combination_broken_by_an_override_is_the_overrides_fault(file: Path) -> None:
     (message,) = faults(file, "guidance: {from_layer: 11}\n", "guidance.to_layer=3")
     assert message.startswith("command line: guidance: from_layer (l = 11) must not be above")

@@ -219,7 +219,7 @@ def store(tmp_path: Path, dataset: Path) -> Path:
 def test_link_out_of_the_dataset(dataset: Path, store: Path) -> None:
     message = refusal(dataset, record(img_list="photos/p.png"))
     expected = f"leads to {store / 'photos' / 'p.png'}, outside the data set's directory; allow it with --image-root"
-    assert f'img_list: "photos/p.png": {expected}' in message
+    assert f'img_list: "photos/p.png": {expected} (sam train: --set data.image_root=DIR)' in message
 
 
 def test_link_to_a_sibling_whose_name_begins_alike(dataset: Path) -> None:
@@ -262,7 +262,7 @@ def test_image_root_holds_what_the_dataset_lacks(dataset: Path, store: Path) -> 
 
 def test_image_root_that_does_not_exist(dataset: Path, tmp_path: Path) -> None:
     save(dataset, [record()])
-    with pytest.raises(UserError, match="none: no such directory of images; check --image-root"):
+    with pytest.raises(UserError, match=r"none: no such directory of images; check --image-root \(sam train: data\."):
         read_annotations(dataset, tmp_path / "none")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from samcli.evaluation.published import DATASETS, published_ablation, published_rows
+from samcli.evaluation.published import DATASETS, published_rows
 from samcli.evaluation.result_tables import ablation_table, evaluation_table
 from samcli.evaluation.tables import Cell, Measure, Table
 
@@ -57,15 +57,13 @@ def test_columns_of_text_are_left_and_of_numbers_right() -> None:
 
 def test_text_is_no_markup_on_the_terminal() -> None:
     shown = terminal(Table(HOSTILE, [HOSTILE], [[HOSTILE]], [HOSTILE]))
-    assert shown.count("[red]x[/red] \N{REPLACEMENT CHARACTER}[31m| <script>") == 4
+    assert shown.count("[red]x[/red] [31m| <script>") == 4
     assert "\x1b[31m" not in shown
 
 
 def test_text_is_no_markup_in_markdown() -> None:
     text = Table("t", ["c"], [[HOSTILE]]).render("md")
-    assert text.splitlines()[-1] == (
-        '| [red]x[/red] \N{REPLACEMENT CHARACTER}[31m\\| &lt;script&gt; \\$\\\\%\\_ [a\\](http://b) "q" |'
-    )
+    assert text.splitlines()[-1] == ('| [red]x[/red] [31m\\| &lt;script&gt; \\$\\\\%\\_ [a\\](http://b) "q" |')
 
 
 def test_text_is_no_command_in_latex() -> None:
@@ -104,11 +102,6 @@ def test_published_figures_agree_with_each_other() -> None:
             for metric, value in average.items():
                 mean = sum(published_rows(name)[model][metric] for name in DATASETS[task]) / 3
                 assert mean == pytest.approx(value, abs=0.0101), (task, model, metric)
-    ablation = published_ablation()
-    assert [row.line for row in ablation] == [1, 2, 3, 4, 5, 6, 7]
-    for row, model in ((ablation[0], "InstructBLIP"), (ablation[6], "SAM")):
-        assert row.group_captioning == published_rows("group-captioning")[model]
-        assert row.storytelling == published_rows("storytelling")[model]
 
 
 def test_published_rows_by_name() -> None:

@@ -15,11 +15,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from samcli.errors import Interrupted, UserError
+from samcli.files import sha256
 from samcli.recipe import CheckpointRecipe, OptimRecipe
 from samcli.training.checkpoint import Checkpoint, finished, latest_checkpoint, save_checkpoint
 from samcli.training.loop import Job, Plan, fit
 from samcli.training.optim import build_optimizers, learning_rate, total_steps
 from samcli.training.order import epoch_order
+from tests.test_load import Bomb
 
 
 class Line(nn.Module):
@@ -173,7 +175,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("where", "error"),
     [
-        ("samcli.training.checkpoint.os.replace", OSError(28, "No space left on device")),
+        ("samcli.files.os.replace", OSError(28, "No space left on device")),
         ("samcli.training.checkpoint.save_file", SafetensorError("I/O error: No space left on device")),
     ],
 )
@@ -186,13 +188,75 @@ def test_a_full_disk_leaves_the_former_checkpoint(
         raise error
 
     monkeypatch.setattr(where, full)
-    with pytest.raises(UserError, match="No space left on device"):
+    with pytest.raises(UserError, match=r"can't write .*No space left on device"):
         save(tmp_path, 2)
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
     checkpoint = latest_checkpoint(tmp_path)
     assert checkpoint is not None
     assert checkpoint.step == 1
+
+
+def test_what_a_run_saves_after_going_back_is_kept(tmp_path: Path) -> None:
+    """The damaged checkpoint, which is of a later step, isn't kept in its place."""
+    for step in (1, 2):
+        save(tmp_path, step)
+    (tmp_path / "step-00000002" / "state.json").unlink()
+    save(tmp_path, 1, keep=1)
+    assert [path.name for path in finished(tmp_path)] == ["step-00000001"]
+
+
+@pytest.mark.parametrize("name", ["parameters.safetensors", "optimizer.safetensors", "state.json"])
+def test_a_pickle_under_a_fitting_hash_is_damage_and_never_read(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "run", 1)
+    newest = save(tmp_path / "run", 2)
+    torch.save(Bomb(tmp_path / "ran"), newest / name)
+    hashes = json.loads((newest / "manifest.json").read_text())
+    (newest / "manifest.json").write_text(json.dumps(hashes | {name: sha256(newest / name)}))
+    checkpoint = latest_checkpoint(tmp_path / "run")
+    assert checkpoint is not None
+    assert checkpoint.step == 1
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("lost", ["state.json", "manifest.json"])
+def test_a_run_whose_checkpoints_are_all_damaged_stays_as_it_is(tmp_path: Path, lost: str) -> None:
+    run(tmp_path)
+    log = (tmp_path / "log.jsonl").read_bytes()
+    for checkpoint in finished(tmp_path / "checkpoints"):
+        (checkpoint / lost).unlink()
+    with pytest.raises(UserError, match=r"all checkpoints are damaged.*--overwrite starts anew"):
+        run(tmp_path)
+    assert (tmp_path / "log.jsonl").read_bytes() == log
+
+
+def test_a_run_whose_steps_were_larger_is_refused(tmp_path: Path) -> None:
+    larger = line_job(Line())
+    larger.step_samples = 16
+    run(tmp_path, larger)
+    with pytest.raises(UserError, match=r"begun with 16 samples a step on processes: 1; now a step has 4, on 1"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_too_little_memory_names_the_batch_and_what_helps(tmp_path: Path, error: Exception) -> None:
+    def run_out(step: int) -> None:
+        if step == 7:
+            raise error
+
+    with pytest.raises(UserError, match=r"at step 7 of line, batch: rows of step 7.*2 samples: raise optim.accumulate"):
+        run(tmp_path, line_job(Line(), run_out), plan(accumulate=2))
+    assert finished(tmp_path / "checkpoints")[-1].name == "step-00000006"
+
+
+def test_other_errors_stay_as_they_are(tmp_path: Path) -> None:
+    def fail(step: int) -> None:
+        raise RuntimeError("our fault")
+
+    with pytest.raises(RuntimeError, match="our fault"):
+        run(tmp_path, line_job(Line(), fail))
 
 
 def test_a_checkpoint_of_other_parameters_is_refused(tmp_path: Path) -> None:

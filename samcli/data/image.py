@@ -73,11 +73,27 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: more pixels than are read: {error}; shrink it first") from error
     except _DAMAGE as error:
-        reason = str(error) or type(error).__name__
-        raise UserError(f"{path}: a damaged or truncated {kind} image ({reason}); copy or download it again") from error
+        raise _damaged(path, kind, error) from error
+    return as_rgb(picture, path)
+
+
+def as_rgb(picture: Image.Image, name: Path | str) -> Image.Image:
+    """An opened picture as `open_image` gives it; `picture` itself stays as it is.
+
+    Raises UserError, which begins with `name`, for one that can't be decoded or whose colours aren't known.
+    """
+    try:
+        picture.load()
+    except _DAMAGE as error:
+        raise _damaged(name, picture.format or "unknown", error) from error
     with suppress(*_DAMAGE):  # unreadable EXIF data says nothing about how to turn the picture
-        ImageOps.exif_transpose(picture, in_place=True)
-    return _rgb(path, picture)
+        picture = ImageOps.exif_transpose(picture)
+    return _rgb(name, picture)
+
+
+def _damaged(name: Path | str, kind: str, error: Exception) -> UserError:
+    reason = str(error) or type(error).__name__
+    return UserError(f"{name}: a damaged or truncated {kind} image ({reason}); copy or download it again")
 
 
 def _read(path: Path) -> bytes:
@@ -132,12 +148,12 @@ def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
-def _rgb(path: Path, picture: Image.Image) -> Image.Image:
+def _rgb(name: Path | str, picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16"):
         return _eight_bits(picture).convert("RGB")
     if picture.mode not in _MODES:
         raise UserError(
-            f"{path}: how its pixels (PIL mode {picture.mode}) are to look in RGB isn't known; save it as 8-bit RGB"
+            f"{name}: how its pixels (PIL mode {picture.mode}) are to look in RGB isn't known; save it as 8-bit RGB"
         )
     if not picture.has_transparency_data:
         return picture.convert("RGB")

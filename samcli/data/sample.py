@@ -1,6 +1,5 @@
 """Samples in the released format: `DATASET/annotations.json`, a list of {id, img_list, instruction, output}."""
 
-import difflib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -11,9 +10,11 @@ from typing import Any
 from samcli.data.sources import SOURCES, Source
 from samcli.errors import UserError
 from samcli.files import read_json, write_json
+from samcli.names import did_you_mean, plain_name
 
 ANNOTATIONS = "annotations.json"
 _FAULTS_SHOWN = 20
+_ALLOW_IT = "allow it with --image-root (sam train: --set data.image_root=DIR)"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def read_annotations(directory: Path, image_root: Path | None = None) -> list[Sa
     if not isinstance(records, list) or not records:
         raise UserError(f"{file}: expected a list of {{{', '.join(_REQUIRED)}}}, found {_shown(records)}")
     if image_root and not image_root.is_dir():
-        raise UserError(f"{image_root}: no such directory of images; check --image-root")
+        raise UserError(f"{image_root}: no such directory of images; check --image-root (sam train: data.image_root)")
     roots = [_resolved(root) for root in (directory, image_root) if root]
     numbers: dict[str, int] = {}
     samples, faults = [], []
@@ -102,8 +103,8 @@ def find_dataset(name: str, root: Path) -> Path:
 
     Raises UserError that says where was looked, what is expected there and, for the paper's sets, where to get it.
     """
-    source = next((source for source in SOURCES if _plain(source.name) == _plain(name)), None)
-    found = sorted(path for path in _directories(root) if _plain(path.name) == _plain(name))
+    source = next((source for source in SOURCES if plain_name(source.name) == plain_name(name)), None)
+    found = sorted(path for path in _directories(root) if plain_name(path.name) == plain_name(name))
     complete = [path for path in found if os.path.isfile(path / ANNOTATIONS)]
     if len(complete) > 1:
         raise UserError(f"{name}: {root} holds {' and '.join(path.name for path in complete)}; rename all but one")
@@ -175,12 +176,12 @@ def locate(name: str, roots: Sequence[Path], home: str) -> Path:
         if any(path.is_relative_to(root) for root in roots[1:]):
             return path
         if climbs:
-            raise ValueError(f"'..' isn't allowed; name a file below {home}, or allow it with --image-root")
-        raise ValueError(f"expected a path relative to {home}; copy the file there, or allow it with --image-root")
+            raise ValueError(f"'..' isn't allowed; name a file below {home}, or {_ALLOW_IT}")
+        raise ValueError(f"expected a path relative to {home}; copy the file there, or {_ALLOW_IT}")
     places = [root / name for root in roots]
     path = _resolved(next((place for place in places[:-1] if os.path.exists(place)), places[-1]))
     if not any(path.is_relative_to(root) for root in roots):
-        raise ValueError(f"leads to {path}, outside {home}; allow it with --image-root")
+        raise ValueError(f"leads to {path}, outside {home}; {_ALLOW_IT}")
     return path
 
 
@@ -223,10 +224,6 @@ def _report(file: Path, records: int, faults: list[str]) -> str:
     return "\n  ".join(lines)
 
 
-def _plain(name: str) -> str:
-    return name.casefold().replace("-", "").replace("_", "")
-
-
 def _directories(root: Path) -> list[Path]:
     try:
         return [path for path in root.iterdir() if path.is_dir()]
@@ -250,6 +247,6 @@ def _how_to_get(name: str, root: Path, source: Source | None, found: list[Path])
         count = f"{source.images} images" if source.images else "one or more images"
         lines.append(f"{source.directory} ({source.task}, {count} a sample) is published by {source.publisher}")
         lines += [f"to be had, then brought into that layout: {source.access}", f"licence: {source.licence}"]
-    elif close := difflib.get_close_matches(name.casefold(), [source.name for source in SOURCES], n=1):
-        lines.append(f"did you mean {close[0]}?")
+    elif near := did_you_mean(name, [source.name for source in SOURCES]):
+        lines.append(near.removeprefix("; "))
     return "\n  ".join(lines)

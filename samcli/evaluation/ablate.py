@@ -8,6 +8,7 @@ from typing import Any
 
 from samcli.console import say
 from samcli.data.sample import Sample
+from samcli.errors import UserError
 from samcli.evaluation.ablation_plan import RESULTS, Run, chosen, chosen_datasets, plan_runs
 from samcli.evaluation.entries import (
     Answered,
@@ -18,7 +19,7 @@ from samcli.evaluation.entries import (
     metrics_of,
     report_failures,
 )
-from samcli.evaluation.predict import SeenBatches, predict
+from samcli.evaluation.predict import SeenBatches, count_answered, predict
 from samcli.evaluation.predictions import read_predictions
 from samcli.evaluation.statistics import Evidence, compare, estimate
 from samcli.evaluation.tasks import LINKING, load_samples
@@ -34,7 +35,6 @@ from samcli.recipe_yaml import read_yaml
 from samcli.run_directory import RECIPE, open_run
 from samcli.training.sam_run import Shared, train_sam
 
-PREDICTIONS = "predictions"
 # May differ between two calls on one directory: what a run depends on is compared in the run's own folder.
 _MAY_CHANGE = ("seeds", "rows", "compare_with")
 
@@ -74,11 +74,15 @@ def ablate(
     `results.json` of a run. More rows or seeds may be added to a directory. Raises UserError when it holds runs of
     another recipe (unless `overwrite`, which removes the rows asked for), Interrupted after a signal, all kept.
     """
-    wanted = chosen(plan_runs(recipe, out), only)
+    planned = plan_runs(recipe, out)
+    wanted = chosen(planned, only)
     datasets = [
         _Dataset(task, name, load_samples(task, name)[: recipe.limit]) for task, name in chosen_datasets(recipe)
     ]
     _open(out, recipe, overwrite=overwrite and not only)
+    for run in planned:
+        if run.finished and not (overwrite and run in wanted):
+            _check_answers(run, datasets)
     common = _Common()
     for run in wanted:
         if run.finished and not (overwrite and only):
@@ -104,6 +108,17 @@ def _fixed(recipe: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in recipe.items() if key not in _MAY_CHANGE}
 
 
+def _check_answers(run: Run, datasets: Sequence[_Dataset]) -> None:
+    """Raise UserError, before hours are spent, when a finished run answered other samples than the datasets' of now."""
+    for dataset in datasets:
+        path = run.predictions(dataset.name)
+        if count_answered(path, dataset.samples) < len(dataset.samples):
+            raise UserError(
+                f"{path} lacks answers to some samples: the dataset or the file has changed since; "
+                "--overwrite starts anew"
+            )
+
+
 def _carry_out(run: Run, datasets: Sequence[_Dataset], common: _Common, *, overwrite: bool) -> None:
     """Train if need be, answer all datasets, and write the run's results last."""
     open_run(run.folder, run.recipe, overwrite=overwrite)
@@ -117,7 +132,7 @@ def _carry_out(run: Run, datasets: Sequence[_Dataset], common: _Common, *, overw
     entries = {}
     with _captioner(run, shared) as captioner:
         for dataset in datasets:
-            path = run.folder / PREDICTIONS / f"{dataset.name}.jsonl"
+            path = run.predictions(dataset.name)
             settings = run.recipe.decoding, run.recipe.batch_size
             made = predict(captioner, dataset.name, dataset.samples, path, *settings, seen)
             answered = Answered(dataset.name, dataset.samples, made)
@@ -177,7 +192,7 @@ def _evidence(runs: Sequence[Run], datasets: Sequence[_Dataset]) -> dict[str, di
     for dataset in datasets:
         answers = []
         for run in runs:
-            made = read_predictions(run.folder / PREDICTIONS / f"{dataset.name}.jsonl", [dataset.name])
+            made = read_predictions(run.predictions(dataset.name), [dataset.name])
             answers.append(Answered(dataset.name, dataset.samples, made[dataset.name]))
         found[dataset.name] = evidence(dataset.task, answers)
     return found

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from samcli.errors import UserError
 from samcli.evaluation.tasks import datasets_of, directory_of, task_of
-from samcli.recipe import AblateRecipe, DecodingRecipe, RowRecipe, SamRecipe
+from samcli.recipe import AblateRecipe, DecodingRecipe, ModelRecipe, RowRecipe, SamRecipe
 from samcli.recipe_file import explain_differences, find_recipe, load_recipe
 from samcli.recipe_yaml import read_yaml
 from samcli.run_directory import RECIPE
@@ -30,7 +31,7 @@ class RunRecipe(BaseModel):
     decoding: DecodingRecipe
     batch_size: int
     limit: int | None
-    base_hash: str
+    weights: dict[str, str]  # of the base: `samcli.model.weights.base_identity`
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class Run:
     seed: int
     folder: Path
     recipe: RunRecipe
+
+    def predictions(self, dataset: str) -> Path:
+        """Its file of answers to a dataset."""
+        return self.folder / "predictions" / f"{dataset}.jsonl"
 
     @property
     def trained(self) -> bool:
@@ -72,12 +77,15 @@ def plan_runs(recipe: AblateRecipe, out: Path) -> list[Run]:
     numbers = Counter(row.row for row in recipe.rows)
     if repeated := [number for number, count in numbers.items() if count > 1]:
         raise UserError(f"rows: row {repeated[0]} is there {numbers[repeated[0]]} times; give each its own number")
-    return [_run(recipe, row, later, out) for row in recipe.rows for later in range(recipe.seeds if row.train else 1)]
+    weights = cache(_weights)  # several runs have one base
+    seeds = [(row, later) for row in recipe.rows for later in range(recipe.seeds if row.train else 1)]
+    return [_run(recipe, row, later, out, weights) for row, later in seeds]
 
 
-def _run(recipe: AblateRecipe, row: RowRecipe, later: int, out: Path) -> Run:
-    from samcli.evaluation.subject import hash_here  # loads torch
-    from samcli.model.load import traits_of
+def _run(
+    recipe: AblateRecipe, row: RowRecipe, later: int, out: Path, weights: Callable[[ModelRecipe], dict[str, str]]
+) -> Run:
+    from samcli.model.load import traits_of  # loads torch
 
     training = _training(recipe.base, row, later)
     model = training.model
@@ -89,9 +97,20 @@ def _run(recipe: AblateRecipe, row: RowRecipe, later: int, out: Path) -> Run:
         decoding=recipe.decoding.over(traits_of(model.base, model.revision).decoding),
         batch_size=recipe.batch_size,
         limit=recipe.limit,
-        base_hash=hash_here(model.base),
+        weights=weights(model),
     )
     return Run(row, training.seed, out / f"row-{row.row}" / f"seed-{training.seed}", settings)
+
+
+def _weights(model: ModelRecipe) -> dict[str, str]:
+    """The identity of a base; that of one that isn't there is empty, since a dry run lists it beside other runs."""
+    from samcli.model.load import find_base
+    from samcli.model.weights import base_identity
+
+    try:
+        return base_identity(find_base(model.base, model.revision))
+    except UserError:
+        return {}
 
 
 def chosen(runs: Sequence[Run], only: Sequence[int] | None) -> list[Run]:

@@ -97,7 +97,7 @@ def parse_rows(text: str | None) -> list[int] | None:
 def render(results: dict[str, Any], table: Table, form: Form) -> str:
     """The results themselves as JSON, or their table in the other forms."""
     if form == "json":
-        return json.dumps(results, indent=2, ensure_ascii=False)
+        return json.dumps(results, indent=2)
     if form != "table":
         return table.render(form)
     text = io.StringIO()

@@ -16,7 +16,8 @@ from samcli.data.image import open_image
 from samcli.data.sample import Sample
 from samcli.errors import Interrupted, UserError
 from samcli.evaluation.predictions import Prediction, read_predictions
-from samcli.files import JsonLines
+from samcli.files import JsonLines, contents_hash
+from samcli.memory import is_out_of_memory
 from samcli.model.captioner import Captioner
 from samcli.model.processor import Processor
 from samcli.recipe import DecodingRecipe
@@ -78,14 +79,27 @@ def count_answered(path: Path, samples: Sequence[Sample]) -> int:
     lines = JsonLines(path)
     lines.trim()
     records = lines.read()
-    expected = [(sample.id, list(sample.references)) for sample in samples]
-    found = [(one.get("id"), one.get("references")) if isinstance(one, dict) else None for one in records]
-    if found != expected[: len(found)]:
+    if len(records) > len(samples) or not all(map(_answers, records, samples)):
         raise UserError(
-            f"{path} holds something else than answers to these samples: the dataset or the file has changed since; "
-            "--overwrite starts anew"
+            f"{path} holds something else than answers to these samples: the dataset, its pictures or the file has "
+            "changed since; --overwrite starts anew"
         )
-    return len(found)
+    return len(records)
+
+
+def _answers(record: Any, sample: Sample) -> bool:
+    """Whether a line of a file answers a sample as it is now."""
+    return isinstance(record, dict) and all(record.get(key) == value for key, value in _asked(sample).items())
+
+
+def _asked(sample: Sample) -> dict[str, Any]:
+    """What a sample asks, as a line of a file keeps it: pictures are told apart by what their files hold."""
+    return {
+        "id": sample.id,
+        "instruction": sample.instruction,
+        "images_hash": contents_hash(sample.images),
+        "references": list(sample.references),
+    }
 
 
 def _stop_if_asked(stop: StopRequest, start: int, samples: Sequence[Sample], path: Path) -> None:
@@ -95,9 +109,7 @@ def _stop_if_asked(stop: StopRequest, start: int, samples: Sequence[Sample], pat
 
 
 def _record(dataset: str, sample: Sample, text: str | None, error: str | None, seconds: float) -> dict[str, Any]:
-    references = list(sample.references)
-    record = {"dataset": dataset, "id": sample.id, "prediction": text, "references": references}
-    return {**record, "seconds": seconds, "error": error}
+    return {"dataset": dataset, **_asked(sample), "prediction": text, "seconds": seconds, "error": error}
 
 
 Answer = tuple[str | None, str | None]  # the text, or None and the error
@@ -119,7 +131,9 @@ class _Answers:
             piece = samples[len(made) : len(made) + self.size]
             try:
                 made += self._together(start + len(made), piece)
-            except torch.OutOfMemoryError as error:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 self._halve(len(piece), error)
         return made
 

@@ -1,40 +1,29 @@
 """The figures that the paper prints, to stand beside ours."""
 
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
 
+from samcli.data.sources import CHANGES, GROUPS, SOURCES, STORIES
+
 PAPER = "arXiv 2408.12867"
 
 DATASETS: dict[str, tuple[str, ...]] = {
-    "group-captioning": ("conceptual", "animal", "vehicle"),
-    "storytelling": ("aesop", "vist", "dm800k"),
-    "change-captioning": ("iedit", "spot-the-diff", "birds-to-words", "clevr-change"),
+    task: tuple(source.name for source in SOURCES if source.task == task) for task in (GROUPS, STORIES, CHANGES)
 }
 DEMON_CORE = 500
 """Samples of each dataset of DEMON-Core, on which the paper's figures were made where the dataset is in it."""
 
-SAMPLES = dict.fromkeys(("aesop", "vist", *DATASETS["change-captioning"]), DEMON_CORE)
+SAMPLES = dict.fromkeys(("aesop", "vist", *DATASETS[CHANGES]), DEMON_CORE)
 _TABLES = {
-    "group-captioning": "table2a_group_captioning",
-    "storytelling": "table2b_storytelling",
-    "change-captioning": "table4_change_captioning",
+    GROUPS: "table2a_group_captioning",
+    STORIES: "table2b_storytelling",
+    CHANGES: "table4_change_captioning",
 }
 
 PublishedScores = dict[str, float]
-
-
-@dataclass(frozen=True)
-class AblationRow:
-    """A row of Table 3: averages over the three datasets of each task, {rouge_l, cider, bleu_4}."""
-
-    line: int
-    name: str
-    group_captioning: PublishedScores
-    storytelling: PublishedScores
 
 
 def published_rows(name: str) -> dict[str, PublishedScores]:
@@ -50,11 +39,6 @@ def published_rows(name: str) -> dict[str, PublishedScores]:
             column = "average" if wanted == task else wanted
             return {model: dict(scores[column]) for model, scores in table.items() if column in scores}
     return {}
-
-
-def published_ablation() -> list[AblationRow]:
-    """Table 3, rows 1 to 7."""
-    return [AblationRow(**row) for row in _figures()["table3_ablation"]]
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +40,15 @@ GRAMMAR = "world-grammar"
 
 @dataclass(frozen=True)
 class Source:
-    """Where answers are from: what results call it, and, where it is known, how they were generated and by what."""
+    """Where answers are from: what results call it, and, where it is known, how they were generated and by what.
+
+    `weights` tells the model's weights from others of the same names: `Subject.weights`.
+    """
 
     model: str
     decoding: DecodingRecipe | None = None
     world: bool = False
+    weights: Mapping[str, str] = field(default_factory=dict)
 
 
 def evaluate(
@@ -108,7 +112,8 @@ def results_of(recipe: EvalRecipe, source: Source, answers: Mapping[str, Answere
     found = {"datasets": entries, "average": average(entries, metrics_of(recipe.task))}
     protocol = GRAMMAR if recipe.task == LINKING else recipe.protocol
     head = {"task": recipe.task, "protocol": protocol, "signature": how}
-    model = found | ({"world": True} if source.world else {})
+    more = {"weights": dict(source.weights), "world": source.world}
+    model = found | {key: value for key, value in more.items() if value}
     return {**head, "models": {source.model: model}, **found}
 
 
@@ -147,7 +152,7 @@ def _answers_made(
     if subject.traits.world and any(name not in WORLD_SETS.values() for name in names):
         warn(f"{subject.name} knows only its own drawn world: its answers about anything else mean nothing")
     decoding = recipe.decoding.over(subject.traits.decoding)
-    _open(out, recipe, subject.fingerprint() | {"decoding": decoding.model_dump_json()}, overwrite)
+    _open(out, recipe, subject.weights | {"decoding": decoding.model_dump_json()}, overwrite)
     answers = {}
     for name, asked in samples.items():
         path = out / PREDICTIONS / f"{name}.jsonl"
@@ -156,7 +161,7 @@ def _answers_made(
         else:
             made = read_predictions(path, [name])[name]
         answers[name] = Answered(name, asked, made)
-    return answers, Source(subject.name, decoding, subject.traits.world)
+    return answers, Source(subject.name, decoding, subject.traits.world, subject.weights)
 
 
 def _answers_given(recipe: EvalRecipe, names: Sequence[str], path: Path) -> dict[str, Answered]:

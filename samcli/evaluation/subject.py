@@ -1,14 +1,13 @@
 """The model that is evaluated: what results call it, what tells its weights apart, and the model itself when needed."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from samcli.model.adapter import Adapter
 from samcli.model.captioner import Captioner
-from samcli.model.load import TINY, load_model, named_adapter, tiny_directory, traits_of, weights_hash
+from samcli.model.load import TINY, find_base, load_model, named_adapter, traits_of
 from samcli.model.traits import Traits
+from samcli.model.weights import base_identity, loaded_weights, tensors_hash
 from samcli.recipe import EvalRecipe
 
 NO_ADAPTER = "none"
@@ -47,33 +46,29 @@ class Subject:
     @cached_property
     def traits(self) -> Traits:
         """What its base is like, told without loading it."""
-        return self.given.traits if self.given is not None else traits_of(self.base, self.recipe.model.revision)
+        return self.given.traits if self.given is not None else traits_of(self.base, self._asked_revision)
 
-    def fingerprint(self) -> dict[str, str]:
-        """Hashes of the weights that lie here, so that answers of others under the same names are noticed."""
+    @property
+    def _asked_revision(self) -> str | None:
+        """The recipe's, else that of the base that the adapter was trained on."""
+        of_adapter = self.adapter.revision if self.adapter is not None and self.adapter.base == self.base else None
+        return self.recipe.model.revision or of_adapter
+
+    @cached_property
+    def weights(self) -> dict[str, str]:
+        """What tells its weights from others under the same names: `base` or `revision`, and `adapter`.
+
+        Raises UserError for a base that isn't there, and for a hub that can't say which revision is its newest.
+        """
         if self.given is not None:
-            return {}
-        hashes = {"adapter": tensors_hash(self.adapter)} if self.adapter is not None else {}
-        return hashes | {"base": hash_here(self.base)}
+            return loaded_weights(self.given)
+        base = base_identity(find_base(self.base, self._asked_revision))
+        return base if self.adapter is None else base | {"adapter": tensors_hash(self.adapter.tensors.items())}
 
     @cached_property
     def captioner(self) -> Captioner:
-        """The model, ready for use; raises UserError when it can't be loaded."""
-        model = self.recipe.model
-        return self.given or load_model(
-            self.base, self.recipe.adapter, device=model.device, dtype=model.dtype, revision=model.revision
-        )
-
-
-def hash_here(base: str) -> str:
-    """A hash of a base's weights where they lie in a directory; empty for one from the hub, which a revision names."""
-    directory = tiny_directory() if base == TINY else Path(base).expanduser()
-    return weights_hash(directory) if directory.is_dir() else ""
-
-
-def tensors_hash(adapter: Adapter) -> str:
-    """A hash of an adapter's names and numbers."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(adapter.tensors.items()):
-        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        """The model with these `weights`, ready for use; raises UserError when it can't be loaded."""
+        if self.given is not None:
+            return self.given
+        model, revision = self.recipe.model, self.weights.get("revision", self.recipe.model.revision)
+        return load_model(self.base, self.recipe.adapter, device=model.device, dtype=model.dtype, revision=revision)

@@ -15,6 +15,8 @@ from typing import Literal
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from samcli.answers import for_terminal
+
 Format = Literal["md", "csv", "latex"]
 
 
@@ -78,7 +80,7 @@ def cell_text(cell: Cell) -> str:
 
 def _plain(text: str) -> str:
     """One line without control characters, escape codes and marks that turn the direction of writing."""
-    return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in " ".join(text.split()))
+    return for_terminal(" ".join(text.split()))
 
 
 def _numeric(table: Table) -> list[bool]:

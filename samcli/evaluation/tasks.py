@@ -1,19 +1,19 @@
 """What is asked of a model, and on which data: the paper's datasets, the world's sets, and directories like them."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
 from samcli.data.sample import Sample, data_root, find_dataset, read_annotations
-from samcli.data.sources import SOURCES
+from samcli.data.sources import CHANGES, GROUPS, SOURCES, STORIES
 from samcli.errors import UserError
+from samcli.names import did_you_mean, plain_name
 from samcli.synth.world.things import Thing
 
 LINKING = "linking"
 WORLD_SETS = {
-    "group-captioning": "world-groups",
-    "storytelling": "world-stories",
-    "change-captioning": "world-changes",
+    GROUPS: "world-groups",
+    STORIES: "world-stories",
+    CHANGES: "world-changes",
     LINKING: "world-mmlink",
 }
 _TASKS = {source.directory: source.task for source in SOURCES} | {name: task for task, name in WORLD_SETS.items()}
@@ -93,15 +93,10 @@ def first_things(sample: Sample) -> list[Thing]:
 
 
 def _canonical(name: str) -> str:
-    plain = {_plain(known): known for known in _TASKS}
-    if _plain(name) in plain:
-        return plain[_plain(name)]
+    plain = {plain_name(known): known for known in _TASKS}
+    if plain_name(name) in plain:
+        return plain[plain_name(name)]
     if name.casefold().startswith("world-"):
-        near = difflib.get_close_matches(name.casefold(), WORLD_SETS.values(), n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(WORLD_SETS.values())}"
-        raise UserError(f"{name}: no such set of the embedded world{hint}")
+        near = did_you_mean(name, WORLD_SETS.values()) or f"; there are {', '.join(WORLD_SETS.values())}"
+        raise UserError(f"{name}: no such set of the embedded world{near}")
     return name
-
-
-def _plain(name: str) -> str:
-    return name.casefold().replace("-", "").replace("_", "")

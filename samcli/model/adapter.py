@@ -14,7 +14,7 @@ from torch import Tensor
 
 from samcli import __version__
 from samcli.errors import UserError
-from samcli.files import read_json, save_tensors, sha256, sync_directory, write_json, write_text
+from samcli.files import read_json, save_tensors, sha256, sync, write_json, write_text
 from samcli.model.hub import fetch, is_hub_id
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import GuidanceRecipe
@@ -79,7 +79,7 @@ def save_adapter(directory: Path, model: SemanticAlignmentModel, record: dict[st
         directory.mkdir(exist_ok=True)
         for name in (TENSORS, RECORD, CARD):
             os.replace(staging / name, directory / name)
-        sync_directory(directory)
+        sync(directory)
     except OSError as error:
         raise UserError(f"can't write {directory}: {error.strerror or error}") from error
     finally:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from transformers.generation.streamers import BaseStreamer
 
-from samcli.data.image import open_image
+from samcli.data.image import as_rgb, open_image
 from samcli.errors import UserError
 from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
@@ -16,6 +16,7 @@ from samcli.model.traits import RELEASED, Traits
 from samcli.recipe import DecodingRecipe, TextRecipe
 
 Picture = Image.Image | str | Path
+Pictures = Picture | Sequence[Picture]
 RELEASED_LENGTHS = TextRecipe()
 
 
@@ -41,12 +42,12 @@ class Captioner:
 
     def caption(
         self,
-        images: Sequence[Picture],
+        images: Pictures,
         prompt: str,
         decoding: DecodingRecipe | None = None,
         streamer: BaseStreamer | None = None,
     ) -> str:
-        """The model's answer to `prompt` about `images` (paths or PIL pictures, one or more).
+        """The model's answer to `prompt` about `images` (a path or a PIL picture, or several of them).
 
         Without `decoding` it is generated in the base's own way. Raises UserError for a picture that can't be read, and
         when there is none or no prompt.
@@ -55,23 +56,31 @@ class Captioner:
 
     def answer(
         self,
-        groups: Sequence[Sequence[Picture]],
+        groups: Sequence[Pictures],
         prompts: Sequence[str],
         decoding: DecodingRecipe | None = None,
         streamer: BaseStreamer | None = None,
     ) -> list[str]:
         """Answers for several samples in one batch; groups may differ in size."""
-        if any(not group for group in groups):
+        asked = [as_group(group) for group in groups]
+        if not all(asked):
             raise UserError("no images were given: at least one is needed")
         if any(not prompt.strip() for prompt in prompts):
             raise UserError("the prompt is empty: say what is asked of the images")
         # made small one by one: a group of photographs needs no more memory than its largest
-        pictures = [[self.processor.square(as_picture(image)) for image in group] for group in groups]
+        pictures = [[self.processor.square(as_picture(image)) for image in group] for group in asked]
         batch = self.processor.batch(pictures, prompts, settings=self.text).to(self.device)
         ids = self.model.generate(batch, decoding or self.traits.decoding, streamer)
         return self.processor.decode(ids)
 
 
+def as_group(images: Pictures) -> Sequence[Picture]:
+    """The pictures of a group; one alone is a group of one."""
+    return [images] if isinstance(images, str | Path | Image.Image) else images
+
+
 def as_picture(image: Picture) -> Image.Image:
-    """An RGB picture, read from disk if need be."""
-    return open_image(Path(image)) if isinstance(image, str | Path) else image.convert("RGB")
+    """An RGB picture, the same by path and by object. Raises UserError for one that can't be read."""
+    if isinstance(image, str | Path):
+        return open_image(Path(image))
+    return as_rgb(image, getattr(image, "filename", "") or "a picture")

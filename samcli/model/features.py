@@ -32,7 +32,7 @@ class FeatureCache:
         with progress("vision features", len(missing)) as advance:
             for start in range(0, len(missing), BATCH):
                 paths = missing[start : start + BATCH]
-                pixels = self.processor.pixels([open_image(path) for path in paths])
+                pixels = self.processor.pixels([self.processor.square(open_image(path)) for path in paths])
                 features = model.encode_images(pixels.to(model.base.device)).cpu()
                 self._dtype = features.dtype
                 features = features.half() if self._dtype == torch.float32 else features

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from samcli.errors import UserError
 
+_OPTIONS = {"model": "--model DIR (sam train: --set model.base=DIR)", "adapter": "--adapter DIR"}
+
 
 def is_hub_id(name: str) -> bool:
     """Whether a name could be OWNER/NAME on the hub."""
@@ -15,8 +17,8 @@ def fetch(name: str, kind: str, patterns: Sequence[str], revision: str | None = 
     """The local snapshot of a hub repository with the files that match `patterns`; its name is the commit.
 
     Asked once for everything, so that a machine without network hears so at once: transformers asks for each file, and
-    for each tries for half a minute. Raises UserError when neither the hub nor the cache has it; `kind` is the option
-    that named it.
+    for each tries for half a minute. Raises UserError when neither the hub nor the cache has it; `kind`, model or
+    adapter, is what it was asked for as.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -26,7 +28,7 @@ def fetch(name: str, kind: str, patterns: Sequence[str], revision: str | None = 
     except LocalEntryNotFoundError as error:
         raise UserError(
             f"no {kind} {name}: no directory here, not in the hub's local cache, and the hub can't be reached. "
-            f"Where there is a network, `hf download {name} --local-dir DIR` fetches it; then give --{kind} DIR"
+            f"Where there is a network, `hf download {name} --local-dir DIR` fetches it; then give {_OPTIONS[kind]}"
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         at = f" at revision {revision}" if revision else ""

@@ -1,9 +1,8 @@
 """From a name to a model: the embedded `tiny`, a local directory or a hub id, with or without an adapter."""
 
-import hashlib
 import sys
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,20 @@ from transformers.utils import logging as transformers_logging
 
 from samcli.console import stderr
 from samcli.errors import UserError
+from samcli.memory import enough_memory
 from samcli.model.adapter import Adapter, find_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.hub import fetch, is_hub_id
 from samcli.model.processor import QFORMER_FOLDER, Processor
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, WORLD, Traits, read_traits
+from samcli.model.weights import commit_of, weights_hash
 from samcli.recipe import GuidanceRecipe, ModelRecipe, TextRecipe
 
 TINY = "tiny"
 HUB_EXAMPLE = "Salesforce/instructblip-vicuna-7b"
 _DESCRIPTION = ("*.json", "*.model", "*.txt")  # configuration and tokenizers
-_BLOCK = 1 << 20
+LESS_MEMORY = "use --dtype bfloat16 (in a recipe model.dtype) or another --device"
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,13 @@ class Base:
     processor: Processor
     name: str
     revision: str | None
-    weights_hash: str
+    directory: Path
     traits: Traits = RELEASED
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """A hash of all its weights, made when it is asked for: that of a large base takes a while the first time."""
+        return weights_hash(self.directory)
 
 
 def tiny_directory() -> Path:
@@ -85,7 +91,8 @@ def load_model(
     if found is not None:
         found.check_base(base.name, base.weights_hash)
     sam = _with_guidance(base, found)
-    sam.eval().to(place)
+    with enough_memory(f"moving {name} in {dtype} to {place}", LESS_MEMORY):
+        sam.eval().to(place)
     if found is None:
         return Captioner(sam, base.processor, base.name, None, base.traits)
     return Captioner(sam, base.processor, base.name, found.name, base.traits, text_lengths(found))
@@ -133,7 +140,8 @@ def _traits_on_hub(name: str, revision: str | None) -> Traits:
 def _without_tiny(part: str) -> str:
     return (
         f"this checkout lacks the embedded model's {part} ({tiny_directory()}): `make tiny` makes it (some hours), an "
-        f"installed release has it; or give --model DIR or a hub id such as {HUB_EXAMPLE}"
+        f"installed release has it; or name another base, a directory or a hub id such as {HUB_EXAMPLE} "
+        "(--model; for sam train, --set model.base=)"
     )
 
 
@@ -164,15 +172,16 @@ def load_base(settings: ModelRecipe) -> Base:
     try:
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
         _check_config(name, config)
+        revision = commit_of(directory) or settings.revision
         if is_hub_id(name) and not Path(name).is_dir():
-            fetch(name, "model", (*_DESCRIPTION, "*.safetensors"), settings.revision)
+            fetch(name, "model", (*_DESCRIPTION, "*.safetensors"), revision)
         traits = traits_of(name, settings.revision)
-        model = _load_weights(directory, settings, small=traits.world)
+        with enough_memory(f"loading {name} in {settings.dtype}", LESS_MEMORY):
+            model = _load_weights(directory, settings, small=traits.world)
         processor = Processor.load(str(directory), config.vision_config.image_size)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(f"can't load {name}: {_first_line(error)}") from error
-    commit = directory.name if directory.parent.name == "snapshots" else settings.revision
-    return Base(model, processor, name, commit, weights_hash(directory), traits)
+    return Base(model, processor, name, revision, directory, traits)
 
 
 def _load_weights(directory: Path, settings: ModelRecipe, *, small: bool) -> InstructBlipForConditionalGeneration:
@@ -236,19 +245,6 @@ def resolve_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"no device {name} on this machine ({str(error).splitlines()[0]}); try --device cpu") from error
     return device
-
-
-def weights_hash(directory: Path) -> str:
-    """A hash that tells weights apart at any size: of each safetensors file its name, size, first and last MiB."""
-    digest = hashlib.sha256()
-    for path in sorted(directory.glob("*.safetensors")):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size};".encode())
-        with open(path, "rb") as file:
-            digest.update(file.read(_BLOCK))
-            file.seek(max(0, size - _BLOCK))
-            digest.update(file.read(_BLOCK))
-    return digest.hexdigest()
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -28,11 +28,10 @@ class Processor:
     qformer_tokenizer: Any
 
     @classmethod
-    def load(cls, source: str, image_size: int, revision: str | None = None) -> "Processor":
+    def load(cls, source: str, image_size: int) -> "Processor":
         """Read both tokenizers of an InstructBLIP from a directory or the hub."""
-        more = {"revision": revision} if revision else {}
-        tokenizer = AutoTokenizer.from_pretrained(source, **more)
-        qformer_tokenizer = AutoTokenizer.from_pretrained(source, subfolder=QFORMER_FOLDER, **more)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        qformer_tokenizer = AutoTokenizer.from_pretrained(source, subfolder=QFORMER_FOLDER)
         for one in (tokenizer, qformer_tokenizer):
             one.truncation_side = "left"
         return cls(image_size, tokenizer, qformer_tokenizer)

@@ -18,6 +18,7 @@ from transformers import (
 from transformers.generation.streamers import BaseStreamer
 
 from samcli.data.batch import Batch
+from samcli.errors import UserError
 from samcli.model.guidance import Groups, Guidance, QFormerInputs, guided_tokens, in_own_numbers, run_layers
 from samcli.recipe import DecodingRecipe, GuidanceRecipe
 
@@ -63,6 +64,15 @@ class SemanticAlignmentModel(nn.Module):
         if self.guidance is not None:
             yield from ((name, p) for name, p in self.guidance.named_parameters() if p.requires_grad)
 
+    def check_instruction_length(self, tokens: int) -> None:
+        """Raise UserError when instructions of so many tokens are longer than the Q-Former takes."""
+        most = self.base.qformer.config.max_position_embeddings
+        if tokens > most:
+            raise UserError(
+                f"text.qformer_tokens: instructions of {tokens} tokens, but the Q-Former takes {most} at most; "
+                f"set it to {most} or less"
+            )
+
     def encode_images(self, pixel_values: Tensor) -> Tensor:
         """The frozen vision tower: pixels (M, 3, H, W) to features after its last norm (M, P, V)."""
         with torch.no_grad():
@@ -80,16 +90,14 @@ class SemanticAlignmentModel(nn.Module):
             output = run_layers(qformer, image_side, tokens, 1, len(qformer.encoder.layer))
         else:
             merged, _ = self.guidance.adjustment(image_embeds, groups)
-            rows = per_sample if len(merged) == len(counts) and self._shares_context() else (tokens, mask)
+            rows = per_sample if self.guidance.settings.context == "all" else (tokens, mask)
             context_side = QFormerInputs(*rows, merged, self.queries)
             output = guided_tokens(qformer, self.guidance, image_side, context_side, groups)
         return output[:, : self.queries]
 
-    def _shares_context(self) -> bool:
-        return self.guidance is not None and self.guidance.settings.context == "all"
-
     def _embed_instruction(self, text_ids: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Query and instruction tokens of each sample (B, K + T, H) and the additive mask (B, 1, 1, K + T)."""
+        self.check_instruction_length(text_ids.shape[1])
         queries = self.base.query_tokens.expand(len(text_ids), -1, -1)
         tokens: Tensor = self.base.qformer.embeddings(input_ids=text_ids, query_embeds=queries)
         seen = torch.cat([torch.ones_like(text_mask[:, :1]).expand(-1, self.queries), text_mask], dim=1)

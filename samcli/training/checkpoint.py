@@ -3,7 +3,6 @@
 A checkpoint holds tensors (safetensors), `state.json`, and a manifest with the hash of each; there is no pickle in it.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from samcli.console import warn
 from samcli.errors import UserError
-from samcli.files import read_json, sha256, sync_directory, write_json
+from samcli.files import atomic_directory, read_json, sha256, write_json
 
 TENSORS = ("parameters.safetensors", "optimizer.safetensors")
 STATE = "state.json"
@@ -37,66 +36,61 @@ class Checkpoint:
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> Path:
-    """Write `directory/step-N` whole or not at all, then prune to the newest `keep`.
+    """Write `directory/step-N` whole or not at all, then prune to the newest `keep` up to it.
 
-    Raises UserError when the disk is full; earlier checkpoints are untouched then.
+    Later ones are damaged, or the run would have gone on from them. Raises UserError when the disk is full; earlier
+    checkpoints are untouched then.
     """
     final = directory / f"step-{checkpoint.step:08d}"
-    staging = directory / f".{final.name}.tmp"
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
-        staging.mkdir(parents=True)
+    with atomic_directory(final) as staging:
         _write_files(staging, checkpoint)
-        shutil.rmtree(final, ignore_errors=True)
-        os.replace(staging, final)
-        sync_directory(directory)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"can't save checkpoint {final}: {reason}; earlier ones are intact") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    for old in finished(directory)[:-keep]:
-        shutil.rmtree(old)
+    kept = [path for path in finished(directory) if path <= final][-keep:]
+    for path in finished(directory):
+        if path not in kept:
+            shutil.rmtree(path)
     return final
 
 
 def _write_files(staging: Path, checkpoint: Checkpoint) -> None:
     for name, group in zip(TENSORS, (checkpoint.parameters, checkpoint.moments), strict=True):
         save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, staging / name)
-        with open(staging / name, "rb") as file:
-            os.fsync(file.fileno())
     write_json(staging / STATE, {"step": checkpoint.step, **checkpoint.state})
     write_json(staging / MANIFEST, {name: sha256(staging / name) for name in (*TENSORS, STATE)})
-    sync_directory(staging)
 
 
 def finished(directory: Path) -> list[Path]:
-    """The complete checkpoints, oldest first."""
+    """The checkpoints that were written to the end, oldest first, also those that were damaged since."""
     if not directory.is_dir():
         return []
-    named = [path for path in directory.iterdir() if _NAME.fullmatch(path.name) and (path / MANIFEST).exists()]
-    return sorted(named)
+    return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
 
 
 def latest_checkpoint(directory: Path) -> Checkpoint | None:
-    """The newest checkpoint whose files are what their hashes say; damaged ones are passed over with a warning."""
-    for path in reversed(finished(directory)):
-        if _intact(path):
-            state = read_json(path / STATE)
-            tensors = [load_file(path / name) for name in TENSORS]
-            more = {key: value for key, value in state.items() if key != "step"}
-            return Checkpoint(state["step"], tensors[0], tensors[1], more)
-        warn(f"checkpoint {path} is damaged; going back to the one before")
+    """The newest checkpoint that is whole, None where there is none; damaged ones are passed over with a warning.
+
+    Raises UserError when all are damaged.
+    """
+    there = finished(directory)
+    for path in reversed(there):
+        if checkpoint := _read(path):
+            return checkpoint
+        warn(f"checkpoint {path} is damaged and passed over")
+    if there:
+        raise UserError(f"{directory}: all checkpoints are damaged, so the run can't go on; --overwrite starts anew")
     return None
 
 
-def _intact(path: Path) -> bool:
-    """Whether every file of a checkpoint is what the manifest says."""
+def _read(path: Path) -> Checkpoint | None:
+    """The checkpoint, or None unless every file is what the manifest says and can be read; nothing is unpickled."""
     try:
         hashes = read_json(path / MANIFEST)
-        return all(sha256(path / name) == hashes[name] for name in (*TENSORS, STATE))
-    except (UserError, OSError, KeyError, TypeError):
-        return False
+        if any(sha256(path / name) != hashes[name] for name in (*TENSORS, STATE)):
+            return None
+        state = read_json(path / STATE)
+        parameters, moments = (load_file(path / name) for name in TENSORS)
+        return Checkpoint(state.pop("step"), parameters, moments, state)
+    except (UserError, OSError, LookupError, TypeError, AttributeError, SafetensorError):
+        return None
 
 
 def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer], names: dict[int, str]) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from samcli.console import progress, say
 from samcli.errors import Interrupted, UserError
 from samcli.files import JsonLines, write_text
+from samcli.memory import enough_memory
 from samcli.model.load import resolve_device
 from samcli.recipe import CheckpointRecipe, OptimRecipe
 from samcli.signals import StopRequest, listening
@@ -148,7 +149,8 @@ class _Run(Generic[BatchT, ModuleT]):
             progress(self.job.name, self.steps, self.step) as advance,
         ):
             while self.step < self.steps:
-                record = self._one_step()
+                with self._enough_memory():
+                    record = self._one_step()
                 self.step += 1
                 self.spent = time.monotonic() - began
                 advance(1, self._note(record))
@@ -179,6 +181,15 @@ class _Run(Generic[BatchT, ModuleT]):
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         return {"step": self.step + 1, "loss": loss, "learning_rate": rate, "gradient_norm": norm}
+
+    def _enough_memory(self) -> AbstractContextManager[None]:
+        """Of the next step; more passes change nothing but the memory it takes."""
+        at_once, passes = self.job.step_samples // self.parts, self.plan.optim.accumulate
+        return enough_memory(
+            f"at step {self.step} of {self.job.name}, batch: {self.job.describe(self.step)}",
+            f"a pass holds {at_once} samples: raise optim.accumulate above {passes} (same result), lower --batch-size, "
+            "or use --dtype bfloat16. The last good checkpoint is kept",
+        )
 
     def _backward(self) -> float:
         """Gradients of the mean loss over the whole step, however it is shared out; return that loss."""
@@ -264,6 +275,7 @@ class _Run(Generic[BatchT, ModuleT]):
         if self.accelerator.is_main_process:
             parameters: dict[str, Tensor] = dict(self.job.trained())
             state = {"spent": self.spent, "losses": self.losses, "last": self.last}
+            state |= {"processes": self.accelerator.num_processes, "step_samples": self.job.step_samples}
             state["rng"] = torch.get_rng_state().tolist()
             checkpoint = Checkpoint(self.step, parameters, optimizer_tensors(self.optimizers, self.names), state)
             save_checkpoint(self.out / "checkpoints", checkpoint, self.plan.checkpoint.keep)
@@ -279,6 +291,7 @@ class _Run(Generic[BatchT, ModuleT]):
         own = dict(self.job.trained())
         if own.keys() != checkpoint.parameters.keys():
             raise UserError(f"{self.out}: its checkpoint is of other parameters; use another --out or --overwrite")
+        self._check_step(checkpoint.state)
         with torch.no_grad():
             for name, value in checkpoint.parameters.items():
                 own[name].copy_(value)
@@ -289,6 +302,16 @@ class _Run(Generic[BatchT, ModuleT]):
         if self.accelerator.is_main_process:
             self._trim_log()
         say(f"{self.job.name}: going on from step {self.step} of {self.steps}")
+
+    def _check_step(self, state: dict[str, Any]) -> None:
+        """Raise UserError when a step had another number of samples, so that some would be seen twice or never."""
+        now, before = self.job.step_samples, state.get("step_samples")
+        if before not in (None, now):
+            raise UserError(
+                f"{self.out} was begun with {before} samples a step on processes: {state['processes']}; now a step has "
+                f"{now}, on {self.accelerator.num_processes}, since optim.batch_is is per-device. Start as many "
+                "processes as before, or anew with --overwrite"
+            )
 
     def _trim_log(self) -> None:
         """Drop log lines of steps that will be done again."""

@@ -40,8 +40,8 @@ def plan(recipe: SamRecipe | BaseRecipe, samples: int | None = None) -> dict[str
 
     `samples` takes the place of the number of training samples, which is else counted, or assumed and said so. FLOPs
     are of one step of all devices together, memory of one device that computes a pass of a step alone; both are
-    estimates. All three are None, and the base is listed as missing, where its sizes aren't known. Raises UserError
-    for layers that the base lacks, and for a base that is something else.
+    estimates. All three are None, and the base is listed as missing, where its sizes aren't known. Raises UserError as
+    `meta_model` does.
     """
     if isinstance(recipe, BaseRecipe):
         return _plan_of_base(recipe)
@@ -72,7 +72,8 @@ def plan_text(plan: dict[str, Any]) -> str:
 def meta_model(recipe: SamRecipe) -> SemanticAlignmentModel | None:
     """The recipe's model without numbers, its base's sizes known or read from its `config.json`; None without either.
 
-    Raises UserError for layers that the base lacks, and for a base that is something else.
+    Raises UserError for layers that the base lacks, for longer instructions than its Q-Former takes, and for a base
+    that is something else.
     """
     config = _config(recipe.model)
     if config is None:
@@ -80,9 +81,11 @@ def meta_model(recipe: SamRecipe) -> SemanticAlignmentModel | None:
     with torch.device("meta"):
         base = InstructBlipForConditionalGeneration(config)
         try:
-            return SemanticAlignmentModel(base, recipe.guidance)
+            model = SemanticAlignmentModel(base, recipe.guidance)
         except ValueError as error:
             raise UserError(str(error)) from error
+    model.check_instruction_length(recipe.text.qformer_tokens)
+    return model
 
 
 def _config(settings: ModelRecipe) -> InstructBlipConfig | None:

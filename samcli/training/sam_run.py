@@ -17,10 +17,11 @@ from samcli.data.image import open_image
 from samcli.data.sample import ANNOTATIONS, Sample, missing_images
 from samcli.errors import UserError
 from samcli.files import read_json, sha256, write_json
+from samcli.memory import enough_memory
 from samcli.model.adapter import save_adapter
 from samcli.model.features import FeatureCache
 from samcli.model.guidance_checks import guidance_warnings
-from samcli.model.load import Base, load_base
+from samcli.model.load import LESS_MEMORY, Base, load_base
 from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import DataRecipe, SamRecipe
@@ -55,13 +56,14 @@ def train_sam(
     with accelerator.main_process_first():  # one process makes or fetches what isn't there yet
         samples, directory = training_samples(recipe.data)
         base = shared.base if shared else load_base(recipe.model)
-    record = _record(recipe, base, directory, len(samples))
+        record = _record(recipe, base, directory, len(samples))
     _check(recipe, samples, record, out, accelerator)
     features = shared.features if shared else FeatureCache(base.processor)
     with _lent(base):
-        model = _model(recipe, base).to(accelerator.device)
-        if recipe.data.cache_features:
-            features.prepare(model, [path for sample in samples for path in sample.images])
+        with enough_memory(f"with {base.name} in {recipe.model.dtype} on {accelerator.device}", LESS_MEMORY):
+            model = _model(recipe, base).to(accelerator.device)
+            if recipe.data.cache_features:
+                features.prepare(model, [path for sample in samples for path in sample.images])
         a_step = step_samples(recipe.optim, accelerator.num_processes)
         cached = features if recipe.data.cache_features else None
         job = sam_job(recipe, model, base.processor, samples, cached, a_step)
@@ -88,9 +90,11 @@ def _model(recipe: SamRecipe, base: Base) -> SemanticAlignmentModel:
     """The model before training; the seed decides the adaptive layer's first numbers."""
     torch.manual_seed(recipe.seed)
     try:
-        return SemanticAlignmentModel(base.model, recipe.guidance)
+        model = SemanticAlignmentModel(base.model, recipe.guidance)
     except ValueError as error:
         raise UserError(f"{base.name}: {error}") from error
+    model.check_instruction_length(recipe.text.qformer_tokens)
+    return model
 
 
 def _check(
@@ -143,6 +147,10 @@ def sam_job(
     def chosen(step: int) -> list[Sample]:
         return [samples[index] for index in epoch_order(len(samples), a_step, step, seed)]
 
+    def picture(path: Path, rng: random.Random) -> Image.Image:
+        whole = open_image(path)
+        return augment(whole, rng) if recipe.data.augment == "released" else whole
+
     def batch(step: int, part: int, parts: int) -> Batch:
         mine = chosen(step)[part::parts]
         instructions = [sample.instruction for sample in mine]
@@ -154,9 +162,7 @@ def sam_job(
             made = Batch(counts, image_embeds=features.get(paths), **texts)
         else:
             rng = random.Random(f"augment/{seed}/{step}/{part}")
-            pictures = [open_image(path) for path in paths]
-            if recipe.data.augment == "released":
-                pictures = [augment(picture, rng) for picture in pictures]
+            pictures = [processor.square(picture(path, rng)) for path in paths]
             made = Batch(counts, pixel_values=processor.pixels(pictures), **texts)
         return made.to(model.base.device)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from samcli.data.sample import ANNOTATIONS, Sample, data_root, find_dataset, read_annotations
 from samcli.errors import UserError
+from samcli.names import did_you_mean
 from samcli.recipe import DataRecipe
-from samcli.recipe_faults import did_you_mean
 from samcli.synth.world.sets import SETS
 
 

@@ -1,10 +1,10 @@
 """The embedded world's sets as directories in the released format, made on first use and kept in a cache."""
 
-import os
 from pathlib import Path
 from typing import get_args
 
 from samcli.console import say
+from samcli.files import cache_root
 from samcli.recipe import SynthRecipe
 from samcli.synth.lock import locked
 from samcli.synth.run import synthesise
@@ -12,11 +12,6 @@ from samcli.synth.writer import is_complete
 
 SETS: tuple[str, ...] = get_args(SynthRecipe.model_fields["dataset"].annotation)
 VERSION = 2  # of the world: raised when any picture or sentence changes, so that no old set is taken for a new one
-
-
-def cache_root() -> Path:
-    """Where what can be made again is kept: $SAM_CACHE, else ~/.cache/samcli."""
-    return Path(os.environ.get("SAM_CACHE") or "~/.cache/samcli").expanduser()
 
 
 def world_set(

@@ -11,7 +11,7 @@ from transformers import InstructBlipForConditionalGeneration
 
 from samcli.console import say
 from samcli.errors import UserError
-from samcli.files import write_json
+from samcli.files import atomic_directory, write_json
 from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import build_small
@@ -127,9 +127,12 @@ def _train_alignment(
 
 
 def save_base(model: InstructBlipForConditionalGeneration, processor: Processor, directory: Path) -> None:
-    """Write the model in the hub's format, weights in half precision, with its tokenizers and `sam.json`."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write the model in the hub's format, weights in half precision, with its tokenizers and `sam.json`.
+
+    What `directory` held is replaced, whole or not at all. Raises UserError when it can't be written.
+    """
     state: dict[str, Tensor] = {name: value.to(SAVED_AS) for name, value in model.state_dict().items()}
-    model.save_pretrained(directory, state_dict=state)
-    processor.save(directory)
-    write_traits(directory, WORLD)
+    with atomic_directory(directory) as staging:
+        model.save_pretrained(staging, state_dict=state)
+        processor.save(staging)
+        write_traits(staging, WORLD)

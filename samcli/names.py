@@ -1,0 +1,16 @@
+"""Names as people write them: compared whatever their case and dashes, and guessed at where they are misspelt."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def plain_name(name: str) -> str:
+    """What is equal for all ways to write a name: no case, no `-`, no `_`."""
+    return name.casefold().replace("-", "").replace("_", "")
+
+
+def did_you_mean(word: str, choices: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
+    """A question with the choices most like `word`, whatever its case; empty when none is like it."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    near = [by_lower[match] for match in difflib.get_close_matches(word.lower(), list(by_lower), most, cutoff)]
+    return f"; did you mean {' or '.join(near)}?" if near else ""
