@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
@@ -18,6 +19,7 @@ from samcli.model.traits import WORLD
 from samcli.recipe import BaseRecipe
 from samcli.synth.world.corpus import draw_picture, label_groups, label_picture, make_corpus
 from samcli.synth.world.lessons import SLOTS, slot_words
+from samcli.synth.world.pictures import patch_owners
 from samcli.synth.world.splits import split_of
 from samcli.synth.world.tasks import View
 from samcli.training.checkpoint import finished
@@ -137,7 +139,15 @@ def test_labels_of_a_picture_cover_exactly_its_things() -> None:
     rows = label_picture(picture)
     groups = list(label_groups())
     for row, thing in zip(rows, picture.things, strict=False):
-        assert {groups[i] for i in (row >= 0).nonzero()[0]} == set(thing.attributes)
+        assert {groups[i] for i in (row >= 0).nonzero()[0]} == {*thing.attributes, "place"}
+
+
+def test_things_of_a_picture_are_labelled_from_left_to_right() -> None:
+    picture = next(found for index in range(9) if len((found := draw_picture(0, index)).things) == 2)
+    asked = list(label_groups()).index("place")
+    places = [label_groups()["place"][row[asked]] for row in label_picture(picture)[:2]]
+    columns = [np.nonzero(patch_owners(picture, 64, 16) == thing)[1].mean() for thing in (0, 1)]
+    assert (places, columns) == (["on the left", "on the right"], sorted(columns))
 
 
 def test_the_corpus_is_made_of_training_things_only() -> None:

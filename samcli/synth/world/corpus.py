@@ -18,23 +18,29 @@ from samcli.console import progress
 from samcli.files import atomic_write, write_json
 from samcli.processes import settle
 from samcli.synth.world.pictures import MOST_THINGS, Picture, draw_any, patch_owners, render
+from samcli.synth.world.questions import PLACES
 from samcli.synth.world.scenes import LIGHTS, SCENES, WEATHERS
 from samcli.synth.world.splits import belongs_to, rng_for
 from samcli.synth.world.things import CATEGORIES
 
 CHUNK = 1000
-VERSION = 2  # of what the same seed draws
+VERSION = 3  # of what the same seed draws and how it is labelled
 GROUND = "ground"
 
 
 def label_groups() -> dict[str, tuple[str, ...]]:
-    """What can be told of a patch: for each question its possible answers; attributes of one name share theirs."""
+    """What can be told of a patch: for each question its possible answers; attributes of one name share theirs.
+
+    Its thing's place among the others is one of them: of a tower that forgets where things are, no query can tell which
+    thing comes first.
+    """
     groups: dict[str, list[str]] = {"kind": [GROUND]}
     for category in CATEGORIES.values():
         for name, words in category.attributes.items():
             known = groups.setdefault(name, [])
             marked = [f"{category.name} {word}" for word in words] if name == "kind" else list(words)
             known += [word for word in marked if word not in known]
+    groups["place"] = [place for places in PLACES.values() for place in places]
     groups |= {"weather": list(WEATHERS), "scene": list(SCENES), "light": list(LIGHTS)}
     return {name: tuple(words) for name, words in groups.items()}
 
@@ -45,7 +51,8 @@ def label_picture(picture: Picture) -> NDArray[np.int16]:
     labels = np.full((MOST_THINGS + 1, len(groups)), -1, dtype=np.int16)
     setting = dict(zip(("weather", "scene", "light"), picture.setting.words, strict=True))
     for row, thing in enumerate(picture.things):
-        words = thing.attributes | {"kind": f"{thing.category} {thing['kind']}"}
+        place = PLACES[len(picture.things)][row]
+        words = thing.attributes | {"kind": f"{thing.category} {thing['kind']}", "place": place}
         labels[row] = [groups[name].index(words[name]) if name in words else -1 for name in groups]
     labels[-1] = [
         groups[name].index((setting | {"kind": GROUND}).get(name, "")) if name in {*setting, "kind"} else -1
