@@ -180,6 +180,12 @@ def _help(field: FieldInfo | None) -> str:
     return f"; help: {text}" if text else ""
 
 
+def first_fault(error: ValidationError) -> str:
+    """The first thing that is wrong in a record which programs write, in pydantic's words after its key."""
+    fault = error.errors()[0]
+    return f"{dotted(fault['loc']) or 'it'}: {fault['msg']}"
+
+
 def dotted(keys: Keys) -> str:
     """Keys and positions as people write them: `optim.betas[1]`."""
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")

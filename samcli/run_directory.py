@@ -15,15 +15,15 @@ from samcli.files import read_json, write_json, write_text
 from samcli.recipe_file import dump_recipe, explain_differences
 from samcli.recipe_yaml import read_yaml
 
-RECIPE, ENVIRONMENT = "recipe.yaml", "environment.json"
+RECIPE, ENVIRONMENT, RESULTS = "recipe.yaml", "environment.json", "results.json"
 # What runs write into their directory; results come first, so that a removal cut short leaves no run that looks done.
-_RESULTS = (
-    *("results.json", "annotations.json", "manifest.jsonl", "part-*.jsonl", "images", "preview.html", "report.json"),
+_MADE = (
+    *(RESULTS, "annotations.json", "manifest.jsonl", "part-*.jsonl", "images", "preview.html", "report.json"),
     *("predictions", "row-*", "adapter", "checkpoints", "vision", "language", "alignment", "corpus", "corpus-val"),
     *("model", "train", "report"),
 )
 _NOTES = ("log.jsonl", "inputs.json", RECIPE, ENVIRONMENT)  # a run that wrote these alone made nothing yet
-_ALL = (*_RESULTS, ".*.lock", ".*.tmp", *_NOTES)
+_ALL = (*_MADE, ".*.lock", ".*.tmp", *_NOTES)
 _MARK = "samcli"  # the key of environment.json by which a run's directory is known as ours
 _LIBRARIES = tuple("torch transformers accelerate tokenizers safetensors numpy pillow rouge pycocoevalcap".split())
 
@@ -61,7 +61,7 @@ def _open(out: Path, recipe: BaseModel, overwrite: bool) -> bool:
 
 def is_begun(out: Path) -> bool:
     """Whether a run in `out` made anything yet: a result, checkpoint, prediction, part or adapter."""
-    found = [path for pattern in _RESULTS for path in out.glob(pattern)]
+    found = [path for pattern in _MADE for path in out.glob(pattern)]
     files = [path for top in found for path in (top, *top.rglob("*")) if path.is_file()]
     return any(path.name not in _NOTES and not path.name.startswith(".") for path in files)
 

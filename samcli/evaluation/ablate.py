@@ -9,7 +9,7 @@ from typing import Any
 from samcli.console import say
 from samcli.data.sample import Sample
 from samcli.errors import UserError
-from samcli.evaluation.ablation_plan import RESULTS, Run, chosen, chosen_datasets, plan_runs
+from samcli.evaluation.ablation_plan import Run, chosen, chosen_datasets, plan_runs
 from samcli.evaluation.entries import (
     Answered,
     caption_entry,
@@ -32,8 +32,8 @@ from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import AblateRecipe, ModelRecipe
 from samcli.recipe_file import dump_recipe, explain_differences
 from samcli.recipe_yaml import read_yaml
-from samcli.run_directory import RECIPE, open_run
-from samcli.training.sam_run import Shared, train_sam
+from samcli.run_directory import RECIPE, RESULTS, open_run
+from samcli.training.sam_run import Shared, lent, train_sam
 
 # May differ between two calls on one directory: what a run depends on is compared in the run's own folder.
 _MAY_CHANGE = ("seeds", "rows", "compare_with")
@@ -147,16 +147,13 @@ def _captioner(run: Run, shared: Shared) -> Iterator[Captioner]:
     base = shared.base
     adapter = find_adapter(str(run.folder / "train" / "adapter")) if run.row.train else None
     guidance = adapter.guidance if adapter is not None else run.recipe.training.guidance
-    projection = {name: value.clone() for name, value in base.model.language_projection.state_dict().items()}
-    try:
+    with lent(base):
         model = SemanticAlignmentModel(base.model, guidance)
         if adapter is not None:
             adapter.load_into(model)
         model.eval().to(resolve_device(run.recipe.training.model.device))
         name = adapter.name if adapter is not None else None
         yield Captioner(model, base.processor, base.name, name, base.traits, run.recipe.training.text)
-    finally:
-        base.model.language_projection.load_state_dict(projection)
 
 
 def _entry(task: str, answered: Answered) -> dict[str, Any]:

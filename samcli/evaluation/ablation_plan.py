@@ -14,9 +14,7 @@ from samcli.evaluation.tasks import datasets_of, directory_of, task_of
 from samcli.recipe import AblateRecipe, DecodingRecipe, ModelRecipe, RowRecipe, SamRecipe
 from samcli.recipe_file import explain_differences, find_recipe, load_recipe
 from samcli.recipe_yaml import read_yaml
-from samcli.run_directory import RECIPE
-
-RESULTS = "results.json"
+from samcli.run_directory import RECIPE, RESULTS
 
 
 class RunRecipe(BaseModel):

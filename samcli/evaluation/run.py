@@ -27,12 +27,11 @@ from samcli.evaluation.tasks import LINKING, WORLD_SETS, check_linking, datasets
 from samcli.files import atomic_write, read_json, sha256, write_json
 from samcli.recipe import DecodingRecipe, EvalRecipe
 from samcli.recipe_file import explain_differences
-from samcli.run_directory import ENVIRONMENT, is_begun, open_run, record_environment
+from samcli.run_directory import ENVIRONMENT, RESULTS, is_begun, open_run, record_environment
 
 if TYPE_CHECKING:
     from samcli.model.captioner import Captioner
 
-RESULTS = "results.json"
 PREDICTIONS = "predictions"
 # What results call the rule by which linking is scored: the world's own grammar reads the answers.
 GRAMMAR = "world-grammar"
@@ -133,7 +132,6 @@ def not_comparable(recipe: EvalRecipe, answered: Answered, decoding: DecodingRec
         "decoding not known": decoding is None,
         "decoding": decoding is not None and decoding != DecodingRecipe(),
         f"{len(answered.failed)} failed": bool(answered.failed),
-        f"protocol {recipe.protocol}": recipe.protocol != "released",
     }
     return [reason for reason, holds in reasons.items() if holds]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from samcli.data.sample import Sample, data_root, find_dataset, read_annotations
 from samcli.data.sources import CHANGES, GROUPS, SOURCES, STORIES
 from samcli.errors import UserError
-from samcli.names import did_you_mean, plain_name
+from samcli.names import plain_name
 from samcli.synth.world.things import Thing
 
 LINKING = "linking"
@@ -97,6 +97,7 @@ def _canonical(name: str) -> str:
     if plain_name(name) in plain:
         return plain[plain_name(name)]
     if name.casefold().startswith("world-"):
-        near = did_you_mean(name, WORLD_SETS.values()) or f"; there are {', '.join(WORLD_SETS.values())}"
-        raise UserError(f"{name}: no such set of the embedded world{near}")
+        from samcli.synth.world.sets import no_such_set  # draws pictures: only for who needs it
+
+        raise no_such_set(name)
     return name

@@ -25,6 +25,7 @@ from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, WORLD, Traits, read_traits
 from samcli.model.weights import commit_of, weights_hash
 from samcli.recipe import GuidanceRecipe, ModelRecipe, TextRecipe
+from samcli.recipe_faults import first_fault
 
 TINY = "tiny"
 HUB_EXAMPLE = "Salesforce/instructblip-vicuna-7b"
@@ -115,7 +116,7 @@ def text_lengths(adapter: Adapter) -> TextRecipe:
     try:
         return TextRecipe.model_validate(lengths if lengths is not None else {})
     except ValidationError as error:
-        raise UserError(f"{adapter.name}: damaged adapter (recipe.text: {_first_line(error)})") from error
+        raise UserError(f"{adapter.name}: damaged adapter (recipe.text: {first_fault(error)})") from error
 
 
 def traits_of(name: str, revision: str | None = None) -> Traits:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from samcli.errors import UserError
 from samcli.files import read_json, write_json
 from samcli.recipe import DecodingRecipe, Section
+from samcli.recipe_faults import first_fault
 
 FILE = "sam.json"
 
@@ -37,6 +38,4 @@ def read_traits(directory: Path) -> Traits | None:
     try:
         return Traits.model_validate(read_json(path))
     except ValidationError as error:
-        fault = error.errors()[0]
-        key = ".".join(map(str, fault["loc"])) or "it"
-        raise UserError(f"{path}: {key}: {fault['msg']}") from error
+        raise UserError(f"{path}: {first_fault(error)}") from error

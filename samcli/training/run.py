@@ -8,13 +8,11 @@ from accelerate import Accelerator
 from samcli.console import be_quiet, say
 from samcli.errors import UserError
 from samcli.recipe import BaseRecipe, SamRecipe
-from samcli.run_directory import open_run, record_environment
+from samcli.run_directory import RESULTS, open_run, record_environment
 from samcli.training.checkpoint import finished
 from samcli.training.loop import new_accelerator
 from samcli.training.sam_run import train_sam
 from samcli.training.small.base import train_base
-
-RESULTS = "results.json"
 
 
 def run_training(recipe: SamRecipe | BaseRecipe, out: Path, *, resume: bool, overwrite: bool) -> None:

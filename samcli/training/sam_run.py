@@ -26,6 +26,7 @@ from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import DataRecipe, SamRecipe
 from samcli.recipe_file import explain_differences
+from samcli.run_directory import RESULTS
 from samcli.synth.world.sets import world_set
 from samcli.training.loop import Job, Plan, fit, new_accelerator
 from samcli.training.optim import step_samples
@@ -59,7 +60,7 @@ def train_sam(
         record = _record(recipe, base, directory, len(samples))
     _check(recipe, samples, record, out, accelerator)
     features = shared.features if shared else FeatureCache(base.processor)
-    with _lent(base):
+    with lent(base):
         with enough_memory(f"with {base.name} in {recipe.model.dtype} on {accelerator.device}", LESS_MEMORY):
             model = _model(recipe, base).to(accelerator.device)
             if recipe.data.cache_features:
@@ -70,14 +71,14 @@ def train_sam(
         last = fit(job, Plan(recipe.optim, recipe.checkpoint, recipe.log_every), out, accelerator)
         if accelerator.is_main_process:
             save_adapter(out / "adapter", model, record | {"scores": last})
-            write_json(out / "results.json", last)
+            write_json(out / RESULTS, last)
             say(f"adapter written to {out / 'adapter'}")
     accelerator.wait_for_everyone()
     return last
 
 
 @contextmanager
-def _lent(base: Base) -> Iterator[None]:
+def lent(base: Base) -> Iterator[None]:
     """Give the base back with the projection that it was lent with."""
     projection = {name: value.clone() for name, value in base.model.language_projection.state_dict().items()}
     try:

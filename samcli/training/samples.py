@@ -3,10 +3,8 @@
 from pathlib import Path
 
 from samcli.data.sample import ANNOTATIONS, Sample, data_root, find_dataset, read_annotations
-from samcli.errors import UserError
-from samcli.names import did_you_mean
 from samcli.recipe import DataRecipe
-from samcli.synth.world.sets import SETS
+from samcli.synth.world.sets import SETS, no_such_set
 
 
 def is_world_set(settings: DataRecipe) -> bool:
@@ -22,8 +20,7 @@ def find_samples(settings: DataRecipe) -> tuple[list[Sample], Path]:
     directory = Path(settings.train).expanduser()
     if not (directory / ANNOTATIONS).exists():
         if settings.train.startswith("world-"):
-            near = did_you_mean(settings.train, SETS) or f"; there are {', '.join(SETS)}"
-            raise UserError(f"{settings.train}: no such set of the embedded world{near}")
+            raise no_such_set(settings.train)
         directory = find_dataset(settings.train, data_root(settings.root))
     return read_samples(directory, settings), directory
 

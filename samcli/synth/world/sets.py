@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import get_args
 
 from samcli.console import say
+from samcli.errors import UserError
 from samcli.files import cache_root
+from samcli.names import did_you_mean
 from samcli.recipe import SynthRecipe
 from samcli.synth.lock import locked
 from samcli.synth.run import synthesise
@@ -12,6 +14,12 @@ from samcli.synth.writer import is_complete
 
 SETS: tuple[str, ...] = get_args(SynthRecipe.model_fields["dataset"].annotation)
 VERSION = 2  # of the world: raised when any picture or sentence changes, so that no old set is taken for a new one
+
+
+def no_such_set(name: str) -> UserError:
+    """What to tell who asks for a set of the embedded world that there isn't."""
+    hint = did_you_mean(name, SETS) or f"; there are {', '.join(SETS)}"
+    return UserError(f"{name}: no such set of the embedded world{hint}")
 
 
 def world_set(

@@ -18,6 +18,7 @@ from samcli.model.small import build_small
 from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
 from samcli.model.traits import WORLD, write_traits
 from samcli.recipe import BaseRecipe, GuidanceRecipe, OptimRecipe
+from samcli.run_directory import RESULTS
 from samcli.synth.world.corpus import Corpus, make_corpus
 from samcli.synth.world.words import world_words
 from samcli.training.loop import Plan, fit
@@ -48,7 +49,7 @@ def train_base(recipe: BaseRecipe, out: Path, accelerator: Accelerator) -> dict[
         "alignment": _train_alignment(recipe, model, processor, corpus, held_out, out, accelerator),
     }
     save_base(model, processor, out / "model")
-    write_json(out / "results.json", figures)
+    write_json(out / RESULTS, figures)
     return figures
 
 
