@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from samcli.synth.world.things import CATEGORIES, Thing
 
+NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
 _WEATHER = {"clear": "clear", "rain": "rainy", "snow": "snowy", "fog": "foggy"}
 _LIGHT = {"day": "by day", "evening": "in the evening", "night": "at night"}
 

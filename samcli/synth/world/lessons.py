@@ -1,14 +1,16 @@
 """The world's language alone: what the small LLM reads before it has seen a picture.
 
 A picture is stood in for by the words of what it would show, in fixed places: this is the form in which the visual
-tokens will arrive later. Several of them together are called lists, never pictures: linking pictures isn't taught here.
+tokens will arrive later. Several of them together are called lists, cards or pages, never pictures: linking pictures
+isn't taught here. That they go by many names, and questions by many wordings, lets the LLM take a new name as another
+of them, as a large one would.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from samcli.synth.world.grammar import capital, name
+from samcli.synth.world.grammar import NUMBERS, capital, name
 from samcli.synth.world.pictures import MOST_THINGS
 from samcli.synth.world.questions import ask
 from samcli.synth.world.tasks import Accept, View, draw_any_view, draw_change, draw_group, draw_linking, draw_story
@@ -17,27 +19,65 @@ from samcli.synth.world.things import CATEGORIES
 WORDS_A_THING = 7
 SLOTS = MOST_THINGS * WORDS_A_THING + 3
 
-_BOTH = (
-    ("Which thing is in both lists?", "It is {shared}."),
-    ("Name what the two lists share.", "The two lists share {shared}."),
-    ("What do both lists have in common?", "Both lists have {shared}."),
-    ("What stands in the first list and in the second?", "Both lists have {shared}."),
-    ("Find the entry that is repeated in the second list.", "The entry is {shared}."),
-    ("One {noun} is in both lists. Which one?", "It is {shared}."),
-    ("Describe the {noun} that both lists name.", "The {noun} in both lists is {shared}."),
+_SHEETS = ("list", "memo", "card", "page", "row", "sheet")  # whatever holds the words
+
+_BOTH = (  # questions and answers about what two lists share
+    ("Which thing is in both {sheets}?", "It is {shared}."),
+    ("One {noun} is in both {sheets}. Which one?", "It is {shared}."),
+    ("What was carried from one {sheet} to the other?", "It is {shared}."),
+    ("Something walked or drove from the first {sheet} to the second. What?", "It is {shared}."),
+    ("Which {noun} comes back in the second {sheet}?", "It is {shared}."),
+    ("Who or what can be seen in the two {sheets} alike?", "It is {shared}."),
+    ("What do both {sheets} show?", "Both {sheets} show {shared}."),
+    ("What do both {sheets} have in common?", "Both {sheets} show {shared}."),
+    ("Name what the two {sheets} share.", "Both {sheets} show {shared}."),
+    ("Find the {noun} that is visible in both {sheets}.", "Both {sheets} show {shared}."),
+    ("Can you tell which {noun} appears in both {sheets}?", "Both {sheets} show {shared}."),
+    ("The {sheets} have one {noun} in common. Name it.", "Both {sheets} show {shared}."),
+    ("Describe the {noun} that both {sheets} name.", "The {noun} in both {sheets} is {shared}."),
+    ("Give every detail of the {noun} found in both {sheets}.", "The {noun} in both {sheets} is {shared}."),
+    ("What does the {noun} look like that is shown in both {sheets}?", "The {noun} in both {sheets} is {shared}."),
+    ("Tell me about the same {noun} in the two {sheets}.", "The {noun} in both {sheets} is {shared}."),
+    ("Which {noun} lies in this {sheet} and in the other?", "The {noun} in both {sheets} is {shared}."),
+    ("Can you find what both {sheets} have alike and describe it?", "Both {sheets} show {shared}."),
 )
+_BOTH_OF = {  # others that suit one category
+    "character": (
+        ("Which person do both {sheets} name?", "It is {shared}."),
+        ("Who is in both {sheets}? Tell the hair and the clothes.", "Both {sheets} show {shared}."),
+        ("How does the person in both {sheets} look?", "The {noun} in both {sheets} is {shared}."),
+    ),
+    "furniture": (
+        ("What piece of furniture is found in both {sheets}?", "It is {shared}."),
+        ("Name the furniture of both {sheets}.", "Both {sheets} show {shared}."),
+    ),
+    "book": (
+        ("Which title is in both {sheets}, on what cover?", "It is {shared}."),
+        ("Tell the looks of the cover that both {sheets} name.", "Both {sheets} show {shared}."),
+    ),
+}
 _COMMON = (
-    "What do all the lists have in common?",
-    "Say in a few words what the lists share.",
-    "Which phrase fits every list?",
-    "Name the common theme of the lists.",
+    "What do all the {sheets} have in common?",
+    "Say in a few words what the {count} {sheets} share.",
+    "Which short caption fits all these {sheets}?",
+    "Name the common factor of all {count} {sheets}.",
+    "Sum up all the {sheets} in one phrase.",
+    "Give the phrase that the {sheets} share.",
 )
 _CHANGED = (
-    "What has changed from the first list to the second?",
-    "Name the difference between the two lists.",
-    "What is new in the second list?",
+    "What has changed from the first {sheet} to the second?",
+    "Name the difference between the two {sheets}.",
+    "What is new in the second {sheet}?",
+    "Compare the {sheets}. In what is the second one different?",
+    "Tell the change between the {sheets}.",
 )
-_TOLD = ("Tell the end of the tale.", "Say what comes last.", "Complete the tale of the lists.")
+_TOLD = (
+    "Here is a story. Write its last caption.",
+    "Here are {sheets}, and their captions follow. Write the last one to finish the story.",
+    "Read the captions below and finish the story.",
+    "Complete the story that the {sheets} tell.",
+    "A caption was written for each {sheet}. What does the last one say?",
+)
 
 
 @dataclass(frozen=True)
@@ -64,35 +104,46 @@ def draw_lesson(rng: random.Random, accept: Accept) -> Lesson:
     return rng.choices(makers, weights=(9, 9, 2, 2, 2))[0](rng, accept)
 
 
-def _lesson(views: tuple[View, ...], question: str, answer: str) -> Lesson:
+def _lesson(views: Sequence[View], question: str, answer: str) -> Lesson:
     return Lesson(tuple(slot_words(view) for view in views), question, answer)
 
 
 def _single(rng: random.Random, accept: Accept) -> Lesson:
     count = rng.choice((1, 1, 2, 2, 3))
     views = tuple(draw_any_view(rng, accept) for _ in range(count))
-    return _lesson(views, *ask(rng, views, accept, rng.choice(("picture", "list"))))
+    return _lesson(views, *ask(rng, views, accept, rng.choice(("picture", "picture", *_SHEETS))))
 
 
 def _both(rng: random.Random, accept: Accept) -> Lesson:
     category = CATEGORIES[rng.choice(list(CATEGORIES))]
     linking = draw_linking(rng, category.name, accept, rng.choice((1, 2, 2, 2)))
-    question, answer = (text.format(noun=category.noun, shared=name(linking.shared)) for text in rng.choice(_BOTH))
+    texts = rng.choice((*_BOTH, *_BOTH_OF.get(category.name, ())))
+    words = {"noun": category.noun, "shared": name(linking.shared)} | _sheet(rng)
+    question, answer = (text.format_map(words) for text in texts)
     return _lesson(linking.views, question, answer)
 
 
 def _common(rng: random.Random, accept: Accept) -> Lesson:
     group = draw_group(rng, accept, rng.choice((2, 3, 4, 5)))
-    return _lesson(group.views, rng.choice(_COMMON), f"{capital(group.phrase)}.")
+    question = rng.choice(_COMMON).format(count=NUMBERS[len(group.views)], **_sheet(rng))
+    return _lesson(group.views, question, f"{capital(group.phrase)}.")
 
 
 def _changed(rng: random.Random, accept: Accept) -> Lesson:
     change = draw_change(rng, accept)
-    return _lesson((change.before, change.after), rng.choice(_CHANGED), change.sentence)
+    question = rng.choice(_CHANGED).format_map(_sheet(rng))
+    return _lesson((change.before, change.after), question, change.sentence)
 
 
 def _told(rng: random.Random, accept: Accept) -> Lesson:
     story = draw_story(rng, accept)
-    told = " ".join(f"{index}: {caption}" for index, caption in enumerate(story.captions[:-1], 1))
-    question = f"{rng.choice(_TOLD)} {told} {len(story.captions)}:"
-    return _lesson(story.views, question, story.captions[-1])
+    words = _sheet(rng)
+    marks = [f"{{{words['sheet']}#{n}}}Caption#{n}:" for n in range(1, len(story.captions) + 1)]
+    told = "".join(mark + caption for mark, caption in zip(marks, story.captions[:-1], strict=False))
+    return _lesson(story.views, f"{rng.choice(_TOLD).format_map(words)}{told}{marks[-1]}", story.captions[-1])
+
+
+def _sheet(rng: random.Random) -> dict[str, str]:
+    """A name for what holds the words, alone and for several."""
+    word = rng.choice(_SHEETS)
+    return {"sheet": word, "sheets": f"{word}s"}

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops
 from samcli.synth.compose import Box
 from samcli.synth.pipeline import Draft, Frame, Pipeline, Stage
 from samcli.synth.world import instructions
-from samcli.synth.world.grammar import capital
+from samcli.synth.world.grammar import NUMBERS, capital
 from samcli.synth.world.pictures import Picture, Placed, place_things, render
 from samcli.synth.world.splits import belongs_to, rng_for
 from samcli.synth.world.sprites import aspect
@@ -20,7 +20,6 @@ from samcli.synth.world.tasks import Accept, Change, View, draw_change, draw_gro
 from samcli.synth.world.things import Thing
 
 GROUP_SIZE = 5
-NUMBERS = {5: "five"}
 LEAST_CHANGE = 0.002  # of the pixels
 VISIBLE = 12  # of 255: smaller differences of a pixel don't count as a change
 

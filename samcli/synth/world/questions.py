@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 
-from samcli.synth.world.grammar import capital, enumerate_things, name
+from samcli.synth.world.grammar import NUMBERS, capital, enumerate_things, name
 from samcli.synth.world.tasks import Accept, View, near_miss_within
 from samcli.synth.world.things import CATEGORIES, Thing
 
@@ -30,8 +30,14 @@ def ask(rng: random.Random, views: Sequence[View], accept: Accept, word: str = "
     kind = rng.choices(tuple(_WORDINGS), weights=(4, 6, 1, 3, 2, 2))[0]
     question, answer = _ask_one(rng, views[which], kind, accept)
     if len(views) > 1:
-        scope = f"the {ORDINALS[which]} {word}"
-        question = rng.choice((f"In {scope}: {question}", f"Look at {scope}. {question}"))
+        scope, count = f"the {ORDINALS[which]} {word}", NUMBERS[len(views)]
+        openings = (
+            f"In {scope}:",
+            f"Look at {scope}.",
+            f"Here are {count} {word}s. In {scope}:",
+            f"Of these {word}s, {scope}:",
+        )
+        question = f"{rng.choice(openings)} {question}"
     return question.replace("picture", word), answer
 
 
