@@ -42,7 +42,8 @@ def trained(base: Base, guidance: GuidanceRecipe = GUIDANCE) -> SemanticAlignmen
 
 def record_of(base: Base, guidance: GuidanceRecipe = GUIDANCE) -> dict[str, Any]:
     named = {"id": base.name, "revision": base.revision, "hash": base.weights_hash}
-    return {"base": named, "guidance": guidance.model_dump(mode="json"), "data": "two pictures"}
+    data = {"name": "two-pictures", "samples": 1200}
+    return {"base": named, "guidance": guidance.model_dump(mode="json"), "data": data}
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_saving_twice_gives_equal_bytes(adapter: Path, saved: Path, tmp_path: Pa
 def test_card_says_what_it_is(adapter: Path, saved: Path) -> None:
     card = (adapter / "README.md").read_text(encoding="utf-8")
     assert str(saved) in card
-    assert "Data: two pictures" in card
+    assert "Data: two-pictures, 1,200 samples" in card
 
 
 def test_others_may_read_what_they_may_read_of_the_record(adapter: Path) -> None:

@@ -48,4 +48,5 @@ def test_a_question_about_pictures_names_one_of_them_when_there_are_several() ->
 def test_lists_have_their_places_and_stories_their_names() -> None:
     assert all(len(words) == SLOTS for lesson in LESSONS for words in lesson.lists)
     stories = [lesson for lesson in LESSONS if "Caption#1:" in lesson.question]
-    assert stories and all(words_of(lesson.answer) & set(NAMES) for lesson in stories)
+    assert stories
+    assert all(words_of(lesson.answer) & set(NAMES) for lesson in stories)

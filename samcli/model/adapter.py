@@ -124,16 +124,21 @@ def _directory(name: str) -> Path:
 
 
 def _card(record: dict[str, Any]) -> str:
-    base = record["base"]
+    base, data, guidance = record["base"], record.get("data", {}), record["guidance"]
+    facts = {
+        "Base": f"`{base['id']}`" + (f", revision {base['revision']}" if base["revision"] else ""),
+        "Weights of the base, SHA-256": base["hash"],
+        "Trained parameters": f"{record['trained_parameters']:,}",
+        "Guidance": ", ".join(f"{key}: {value}" for key, value in guidance.items()),
+        "Data": f"{data['name']}, {data['samples']:,} samples" if data else "not recorded",
+    }
     lines = [
         "# A SAM adapter",
         "",
-        f"Trained parameters: {record['trained_parameters']:,}, on `{base['id']}` (revision {base['revision']}).",
+        *(f"- {name}: {fact}" for name, fact in facts.items()),
         "",
         'Use it: `sam caption A.png B.png --prompt "..." --adapter DIRECTORY`',
         "",
-        f"Data: {record.get('data', 'not recorded')}",
-        "",
-        "Settings and scores are in `adapter.json`.",
+        "The whole recipe and the last figures of its training are in `adapter.json`.",
     ]
     return "\n".join(lines) + "\n"

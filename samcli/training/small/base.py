@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from transformers import InstructBlipForConditionalGeneration
+from transformers.utils import logging as transformers_logging
 
 from samcli.console import say
 from samcli.errors import UserError
@@ -133,6 +134,7 @@ def save_base(model: InstructBlipForConditionalGeneration, processor: Processor,
     What `directory` held is replaced, whole or not at all. Raises UserError when it can't be written.
     """
     state: dict[str, Tensor] = {name: value.to(SAVED_AS) for name, value in model.state_dict().items()}
+    transformers_logging.disable_progress_bar()  # for one small file
     with atomic_directory(directory) as staging:
         model.save_pretrained(staging, state_dict=state)
         processor.save(staging)
