@@ -2,10 +2,14 @@
 
 import random
 import re
+from itertools import combinations, pairwise
+
+import pytest
 
 from samcli.synth.world import instructions
 from samcli.synth.world.lessons import SLOTS, Lesson, draw_lesson
 from samcli.synth.world.tasks import NAMES
+from samcli.training.small.language import cheapest_cuts
 
 
 def draw_lessons(count: int) -> list[Lesson]:
@@ -50,3 +54,21 @@ def test_lists_have_their_places_and_stories_their_names() -> None:
     stories = [lesson for lesson in LESSONS if "Caption#1:" in lesson.question]
     assert stories
     assert all(words_of(lesson.answer) & set(NAMES) for lesson in stories)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_cuts_add_the_least_padding_of_all(parts: int) -> None:
+    lengths = [3, 3, 4, 4, 5, 9, 30]
+
+    def cost(cuts: list[int]) -> int:
+        return sum((end - start) * lengths[end - 1] for start, end in pairwise(cuts))
+
+    found = cheapest_cuts(lengths, parts)
+    others = [[0, *inner, 7] for inner in combinations(range(1, 7), parts - 1)]
+    assert found in others
+    assert cost(found) == min(cost(other) for other in others)
+
+
+def test_fewer_rows_than_parts_are_an_error() -> None:
+    with pytest.raises(ValueError, match="2 rows can't be cut into 3 parts"):
+        cheapest_cuts([1, 2], 3)

@@ -1,6 +1,8 @@
 """Stage 0, second step: the small LLM learns the world's language, from words alone."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ EPOCH = 100_000  # lessons; the language has no end, so an epoch is a convention
 BLUR = 0.35  # the largest share of another word that is mixed into a list's word
 BLURRED = 0.15  # of a list's words
 
+EncodedLesson = tuple[list[int], list[int], list[int]]
 LessonBatch = tuple[Tensor, Tensor, Tensor]
 
 
@@ -29,21 +32,43 @@ def encode_lists(tokenizer: Any, lists: Sequence[Sequence[str | None]]) -> list[
     return ids
 
 
-def encode_lessons(tokenizer: Any, lessons: Sequence[Lesson]) -> LessonBatch:
-    """Ids (N, longest) of lists, BOS, question, answer, EOS; targets (answers only, else -100); and which are lists."""
-    rows, targets, listed = [], [], []
-    for lesson in lessons:
-        lists = encode_lists(tokenizer, lesson.lists)
-        question = tokenizer(lesson.question)["input_ids"]
-        answer = [*tokenizer(lesson.answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        rows.append(lists + question + answer)
-        targets.append([-100] * (len(lists) + len(question)) + answer)
-        listed.append([1] * len(lists))
+def encode_lesson(tokenizer: Any, lesson: Lesson) -> EncodedLesson:
+    """Ids of lists, BOS, question, answer, EOS; as many targets (the answer only, else -100); and which are lists."""
+    lists = encode_lists(tokenizer, lesson.lists)
+    question = tokenizer(lesson.question)["input_ids"]
+    answer = [*tokenizer(lesson.answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    return lists + question + answer, [-100] * (len(lists) + len(question)) + answer, [1] * len(lists)
+
+
+def pad_lessons(lessons: Sequence[EncodedLesson]) -> LessonBatch:
+    """Lessons as one batch, each part (N, longest)."""
+    rows, targets, listed = zip(*lessons, strict=True)
     ids, _ = pad_right(rows)
     wanted, _ = pad_right(targets, fill=-100)
     lists_mask, _ = pad_right(listed)
     shape = (0, ids.shape[1] - lists_mask.shape[1])
     return ids, wanted, nn.functional.pad(lists_mask, shape).bool()
+
+
+def cheapest_cuts(lengths: Sequence[int], parts: int) -> list[int]:
+    """Bounds, `parts` + 1 of them, that cut rows in rising order of length so that the least padding is added.
+
+    A part costs its rows times its longest one; raises ValueError when there are fewer rows than parts.
+    """
+    if len(lengths) < parts:
+        raise ValueError(f"{len(lengths)} rows can't be cut into {parts} parts")
+    ways: list[tuple[int, list[int]]] = [(0, [0])]  # the least cost of the rows before each bound, and its cuts
+    for taken in range(1, parts + 1):
+        starts = range(taken - 1, taken - 1 + len(ways))
+        ways = [
+            min(
+                (cost + (end - start) * lengths[end - 1], [*cuts, end])
+                for start, (cost, cuts) in zip(starts, ways, strict=True)
+                if start < end
+            )
+            for end in range(taken, len(lengths) - parts + taken + 1)
+        ]
+    return ways[-1][1]
 
 
 class LessonReading(nn.Module):
@@ -73,20 +98,20 @@ class LessonReading(nn.Module):
 
 
 def language_job(llm: LlamaForCausalLM, tokenizer: Any, batch_size: int, seed: int) -> Job[LessonBatch, LessonReading]:
-    """What `fit` needs to train the LLM; lessons of a step are drawn anew, sorted by length and dealt to its parts."""
+    """What `fit` needs to train the LLM; lessons of a step are drawn anew, and its parts are of one length each."""
     llm.requires_grad_(True).train()
     accept = belongs_to("train")
 
-    def lessons(step: int) -> list[Lesson]:
-        drawn = [
-            draw_lesson(rng_for("train", "lesson", seed, step * batch_size + i), accept) for i in range(batch_size)
-        ]
-        return sorted(drawn, key=lambda lesson: (len(lesson.lists), len(lesson.question)))
+    @lru_cache(maxsize=1)
+    def shares(step: int, parts: int) -> list[list[EncodedLesson]]:
+        numbers = range(step * batch_size, (step + 1) * batch_size)
+        drawn = [draw_lesson(rng_for("train", "lesson", seed, number), accept) for number in numbers]
+        encoded = sorted((encode_lesson(tokenizer, lesson) for lesson in drawn), key=lambda lesson: len(lesson[0]))
+        cuts = cheapest_cuts([len(ids) for ids, _, _ in encoded], parts)
+        return [encoded[start:end] for start, end in pairwise(cuts)]
 
     def batch(step: int, part: int, parts: int) -> LessonBatch:
-        drawn = lessons(step)
-        share = len(drawn) // parts
-        return encode_lessons(tokenizer, drawn[part * share : (part + 1) * share])
+        return pad_lessons(shares(step, parts)[part])
 
     return Job(
         "language",
@@ -106,7 +131,7 @@ def lesson_accuracy(reading: LessonReading, tokenizer: Any, count: int, seed: in
     lessons = [draw_lesson(rng_for("val", "lesson", seed, index), accept) for index in range(count)]
     right: dict[str, list[bool]] = {}
     for lesson in lessons:
-        ids, targets, _ = encode_lessons(tokenizer, [lesson])
+        ids, targets, _ = pad_lessons([encode_lesson(tokenizer, lesson)])
         guesses = reading.llm(input_ids=ids).logits.argmax(-1)[:, :-1]
         hit = bool(((guesses == targets[:, 1:]) | (targets[:, 1:] == -100)).all())
         kind = "both" if "both" in lesson.question else f"{len(lesson.lists)} lists"
