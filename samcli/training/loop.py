@@ -43,7 +43,7 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 class Job(Generic[BatchT, ModuleT]):
     """What is trained: a module whose forward is the loss, and where its batches come from.
 
-    `batch(step, part, parts)` returns the `part`-th of `parts` equal shares of the step's samples; `weight` tells what
+    `batch(step, part, parts)` returns the `part`-th of `parts` shares of the step's samples; `weight` tells what
     a share counts, the number of things that its loss is the mean of; `describe` names the step's samples for people.
     `samples` is the size of an epoch, `step_samples` how many of them a step takes on all devices together.
     """
