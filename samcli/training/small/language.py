@@ -42,7 +42,7 @@ def encode_lesson(tokenizer: Any, lesson: Lesson) -> EncodedLesson:
 
 def pad_lessons(lessons: Sequence[EncodedLesson]) -> LessonBatch:
     """Lessons as one batch, each part (N, longest)."""
-    rows, targets, listed = zip(*lessons, strict=True)
+    rows, targets, listed = (list(part) for part in zip(*lessons, strict=True))
     ids, _ = pad_right(rows)
     wanted, _ = pad_right(targets, fill=-100)
     lists_mask, _ = pad_right(listed)
