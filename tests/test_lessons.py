@@ -32,6 +32,12 @@ def test_every_word_of_the_instructions_was_read_before() -> None:
     assert asked - read == set()
 
 
+def test_a_lesson_is_counted_with_its_task_however_it_is_worded() -> None:
+    worded = {lesson.question for lesson in LESSONS if lesson.task == "both"}
+    assert {"both" in question for question in worded} == {True, False}
+    assert {lesson.task for lesson in LESSONS} == {"single", "both", "common", "changed", "told"}
+
+
 def test_no_instruction_is_a_lesson() -> None:
     asked = {text for pool in instructions.LINKING.values() for text in pool}
     assert asked.isdisjoint(lesson.question for lesson in LESSONS)

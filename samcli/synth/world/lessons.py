@@ -9,6 +9,7 @@ of them, as a large one would.
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from samcli.synth.world.grammar import NUMBERS, capital, name
 from samcli.synth.world.pictures import MOST_THINGS
@@ -82,8 +83,9 @@ _TOLD = (
 
 @dataclass(frozen=True)
 class Lesson:
-    """Lists of words (None: an empty place), a question and its answer."""
+    """What is asked for, lists of words (None: an empty place), a question and its answer."""
 
+    task: Literal["single", "both", "common", "changed", "told"]
     lists: tuple[tuple[str | None, ...], ...]
     question: str
     answer: str
@@ -104,14 +106,14 @@ def draw_lesson(rng: random.Random, accept: Accept) -> Lesson:
     return rng.choices(makers, weights=(9, 9, 2, 2, 2))[0](rng, accept)
 
 
-def _lesson(views: Sequence[View], question: str, answer: str) -> Lesson:
-    return Lesson(tuple(slot_words(view) for view in views), question, answer)
+def _lists(views: Sequence[View]) -> tuple[tuple[str | None, ...], ...]:
+    return tuple(slot_words(view) for view in views)
 
 
 def _single(rng: random.Random, accept: Accept) -> Lesson:
     count = rng.choice((1, 1, 2, 2, 3))
     views = tuple(draw_any_view(rng, accept) for _ in range(count))
-    return _lesson(views, *ask(rng, views, accept, rng.choice(("picture", "picture", *_SHEETS))))
+    return Lesson("single", _lists(views), *ask(rng, views, accept, rng.choice(("picture", "picture", *_SHEETS))))
 
 
 def _both(rng: random.Random, accept: Accept) -> Lesson:
@@ -120,19 +122,19 @@ def _both(rng: random.Random, accept: Accept) -> Lesson:
     texts = rng.choice((*_BOTH, *_BOTH_OF.get(category.name, ())))
     words = {"noun": category.noun, "shared": name(linking.shared)} | _sheet(rng)
     question, answer = (text.format_map(words) for text in texts)
-    return _lesson(linking.views, question, answer)
+    return Lesson("both", _lists(linking.views), question, answer)
 
 
 def _common(rng: random.Random, accept: Accept) -> Lesson:
     group = draw_group(rng, accept, rng.choice((2, 3, 4, 5)))
     question = rng.choice(_COMMON).format(count=NUMBERS[len(group.views)], **_sheet(rng))
-    return _lesson(group.views, question, f"{capital(group.phrase)}.")
+    return Lesson("common", _lists(group.views), question, f"{capital(group.phrase)}.")
 
 
 def _changed(rng: random.Random, accept: Accept) -> Lesson:
     change = draw_change(rng, accept)
     question = rng.choice(_CHANGED).format_map(_sheet(rng))
-    return _lesson((change.before, change.after), question, change.sentence)
+    return Lesson("changed", _lists((change.before, change.after)), question, change.sentence)
 
 
 def _told(rng: random.Random, accept: Accept) -> Lesson:
@@ -140,7 +142,9 @@ def _told(rng: random.Random, accept: Accept) -> Lesson:
     words = _sheet(rng)
     marks = [f"{{{words['sheet']}#{n}}}Caption#{n}:" for n in range(1, len(story.captions) + 1)]
     told = "".join(mark + caption for mark, caption in zip(marks, story.captions[:-1], strict=False))
-    return _lesson(story.views, f"{rng.choice(_TOLD).format_map(words)}{told}{marks[-1]}", story.captions[-1])
+    return Lesson(
+        "told", _lists(story.views), f"{rng.choice(_TOLD).format_map(words)}{told}{marks[-1]}", story.captions[-1]
+    )
 
 
 def _sheet(rng: random.Random) -> dict[str, str]:

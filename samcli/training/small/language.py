@@ -98,7 +98,7 @@ class LessonReading(nn.Module):
 
 
 def language_job(llm: LlamaForCausalLM, tokenizer: Any, batch_size: int, seed: int) -> Job[LessonBatch, LessonReading]:
-    """What `fit` needs to train the LLM; lessons of a step are drawn anew, and its parts are of one length each."""
+    """What `fit` needs to train the LLM; lessons of a step are drawn anew and cut into parts where it pads least."""
     llm.requires_grad_(True).train()
     accept = belongs_to("train")
 
@@ -126,7 +126,7 @@ def language_job(llm: LlamaForCausalLM, tokenizer: Any, batch_size: int, seed: i
 
 @torch.no_grad()
 def lesson_accuracy(reading: LessonReading, tokenizer: Any, count: int, seed: int = 0) -> dict[str, float]:
-    """The share of validation lessons whose every answer token is predicted, by number of lists."""
+    """The share of validation lessons whose every answer token is predicted, by task."""
     accept = belongs_to("val")
     lessons = [draw_lesson(rng_for("val", "lesson", seed, index), accept) for index in range(count)]
     right: dict[str, list[bool]] = {}
@@ -134,6 +134,5 @@ def lesson_accuracy(reading: LessonReading, tokenizer: Any, count: int, seed: in
         ids, targets, _ = pad_lessons([encode_lesson(tokenizer, lesson)])
         guesses = reading.llm(input_ids=ids).logits.argmax(-1)[:, :-1]
         hit = bool(((guesses == targets[:, 1:]) | (targets[:, 1:] == -100)).all())
-        kind = "both" if "both" in lesson.question else f"{len(lesson.lists)} lists"
-        right.setdefault(kind, []).append(hit)
-    return {kind: sum(hits) / len(hits) for kind, hits in sorted(right.items())}
+        right.setdefault(lesson.task, []).append(hit)
+    return {task: sum(hits) / len(hits) for task, hits in sorted(right.items())}
