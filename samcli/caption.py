@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samcli.answers import TextStream, answer_record, for_terminal
-from samcli.caption_batch import BATCH_SIZE, caption_batch, read_requests
+from samcli.caption_batch import BATCH_SIZE, caption_batch, open_answers, read_requests
 from samcli.console import say
 from samcli.data.image import open_image
 from samcli.errors import UserError
@@ -54,8 +54,14 @@ def run_caption(
     root = Path(image_root).expanduser() if image_root else None
     if batch is not None:
         read_requests(batch, root)
+        if out is not None:
+            open_answers(batch, out)
     for image in images:
         open_image(image)
+    if explain_to is not None:
+        from samcli.explain import check_maps
+
+        check_maps(images, explain_to)
     from samcli.model.load import load_model
 
     captioner = load_model(model, adapter, device=device, dtype=dtype)
@@ -99,7 +105,7 @@ def _caption_group(
     if explain_to is not None:
         from samcli.explain import check_explainable
 
-        check_explainable(captioner, images, explain_to)
+        check_explainable(captioner)
     with enough_memory("answering", _MEMORY_REMEDY):
         result = caption_images(captioner, images, prompt, decoding, None if as_json else _print_piece)
     sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=2) + "\n" if as_json else "\n")

@@ -12,6 +12,7 @@ from samcli.data.image import open_image
 from samcli.data.sample import locate
 from samcli.errors import UserError
 from samcli.files import JsonLines, contents_hash
+from samcli.lock import locked
 from samcli.memory import enough_memory
 from samcli.model.weights import loaded_weights
 from samcli.recipe import DecodingRecipe
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 4
 _FAULTS_SHOWN = 20
+_BEGINNING = b'{"id": '  # of every answer's line
 
 
 @dataclass(frozen=True)
@@ -121,35 +123,38 @@ def caption_batch(
         raise UserError(f"batch_size {batch_size}: must be above 0")
     decoding = decoding or captioner.traits.decoding
     wanted = read_requests(requests, image_root)
-    file = _open_answers(requests, out)
-    weights = {part: identity[:16] for part, identity in loaded_weights(captioner).items()}
-    settings = {"weights": weights, "decoding": decoding.model_dump(mode="json")}
-    records = file.read()
-    there = {str(record.get("id")) for record in records if isinstance(record, dict)}
-    blank = {str(one.id): _record(captioner, one, settings, None, None) for one in wanted if str(one.id) in there}
-    done = _check_answers(out, records, blank)
-    file.trim()
-    left = [one for one in wanted if str(one.id) not in done]
-    failed = sum(record["error"] is not None for record in done.values())
-    with progress("captions", len(wanted), len(done)) as advance:
-        for start in range(0, len(left), batch_size):
-            for record in _answer(captioner, left[start : start + batch_size], decoding, settings):
-                file.append(record)
-                failed += record["error"] is not None
-                advance(1)
+    file = open_answers(requests, out)
+    with locked(out, wait=False, of=out):
+        weights = {part: identity[:16] for part, identity in loaded_weights(captioner).items()}
+        settings = {"weights": weights, "decoding": decoding.model_dump(mode="json")}
+        records = file.read()
+        there = {str(record.get("id")) for record in records if isinstance(record, dict)}
+        blank = {str(one.id): _record(captioner, one, settings, None, None) for one in wanted if str(one.id) in there}
+        done = _check_answers(out, records, blank)
+        file.trim()
+        left = [one for one in wanted if str(one.id) not in done]
+        failed = sum(record["error"] is not None for record in done.values())
+        with progress("captions", len(wanted), len(done)) as advance:
+            for start in range(0, len(left), batch_size):
+                for record in _answer(captioner, left[start : start + batch_size], decoding, settings):
+                    file.append(record)
+                    failed += record["error"] is not None
+                    advance(1)
     say(f"{out}: number of answers: {len(wanted) - failed}, of failed requests: {failed}")
     return {"requests": len(wanted), "failed": failed, "out": str(out)}
 
 
-def _open_answers(requests: Path, out: Path) -> JsonLines:
+def open_answers(requests: Path, out: Path) -> JsonLines:
     """The file of answers; raises UserError for one that can't be ours, before anything in it is touched."""
     if os.path.realpath(requests) == os.path.realpath(out):
         raise UserError(f"--out {out} is the file of requests itself; name another one")
     try:
-        if out.exists() and out.read_bytes()[:1] not in (b"", b"{"):
-            raise UserError(f"{out} is there already and holds no answers; name another --out")
+        lines = out.read_bytes().split(b"\n") if out.exists() else []
     except OSError as error:
         raise UserError(f"{out}: can't be read: {error.strerror or error}") from error
+    # the last line may be torn, and is then cut off
+    if any(line[: len(_BEGINNING)] != _BEGINNING[: len(line)] for line in lines):
+        raise UserError(f"{out} is there already and holds no answers; name another --out")
     return JsonLines(out)
 
 

@@ -65,9 +65,7 @@ Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16, f
 BatchSize = Annotated[int | None, typer.Option(help="Samples at once.")]
 Beams = Annotated[int | None, typer.Option(help="Beams; with one, text appears as it is generated.")]
 MaxLength = Annotated[int | None, typer.Option(help="Longest answer, tokens.")]
-NoChance = Annotated[
-    int | None, typer.Option("--seed", help="Taken as everywhere; answers are searched for, so it changes nothing.")
-]
+WithoutUse = typer.Option(help="Taken by every command; it changes nothing here.")
 Seed = Annotated[int | None, typer.Option(help="Seed of everything left to chance.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notices.", callback=_set_quiet)]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.", callback=_set_debug)]
@@ -101,6 +99,11 @@ def synth(
     settings: Settings = None,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
+    device: Annotated[str | None, WithoutUse] = None,
+    dtype: Annotated[str | None, WithoutUse] = None,
+    batch_size: Annotated[int | None, WithoutUse] = None,
+    beams: Annotated[int | None, WithoutUse] = None,
+    max_length: Annotated[int | None, WithoutUse] = None,
     seed: Seed = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -144,6 +147,8 @@ def train(
     device: Device = None,
     dtype: Dtype = None,
     batch_size: BatchSize = None,
+    beams: Annotated[int | None, WithoutUse] = None,
+    max_length: Annotated[int | None, WithoutUse] = None,
     seed: Seed = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -305,7 +310,7 @@ def caption(
     batch_size: BatchSize = None,
     beams: Beams = None,
     max_length: MaxLength = None,
-    seed: NoChance = None,
+    seed: Annotated[int | None, WithoutUse] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:

@@ -23,13 +23,17 @@ SHEET = "contact_sheet.png"
 _MAP_SIDE = 640  # pixels of the longer side
 
 
-def check_explainable(captioner: "Captioner", images: Sequence[Path], directory: Path) -> None:
-    """Raise UserError when there are no weights to show (no guidance, fixed weights, a lone picture), or no place."""
+def check_explainable(captioner: "Captioner") -> None:
+    """Raise UserError when the model has no weights to show: no guidance, or fixed weights."""
     guidance = captioner.model.guidance
     if guidance is None:
         raise UserError(f"--explain shows the adapter's weights, and {captioner.name} has none: give --adapter")
     if guidance.settings.weights == "mean":
         raise UserError(f"--explain: adapter {captioner.adapter} weighs all patches alike (guidance.weights: mean)")
+
+
+def check_maps(images: Sequence[Path], directory: Path) -> None:
+    """Raise UserError for a lone picture, and when `directory` is no place for the pictures' maps."""
     if len(images) < 2:
         raise UserError("--explain shows how pictures are weighed against one another: give two or more")
     if directory.exists() and not directory.is_dir():
@@ -49,9 +53,10 @@ def explain(
 ) -> list[Path]:
     """Write `IMAGE_weights.png` for each picture and, last, a contact sheet; return their paths.
 
-    Without `answer`, which stands on the sheet, it is generated. Raises UserError as `check_explainable` does.
+    Without `answer`, which stands on the sheet, it is generated. Raises UserError as the checks above do.
     """
-    check_explainable(captioner, images, directory)
+    check_explainable(captioner)
+    check_maps(images, directory)
     targets = _targets(images, directory)
     answer = captioner.caption(images, prompt) if answer is None else answer
     weights, middle = patch_weights(captioner, images)

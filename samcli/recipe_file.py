@@ -95,11 +95,17 @@ def dump_recipe(recipe: BaseModel) -> str:
     return to_yaml(recipe.model_dump(mode="json"))
 
 
-def explain_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """A line for each setting that differs: `optim.batch_size: 20 -> 40`."""
+def explain_differences(old: dict[str, Any], new: dict[str, Any], besides: Iterable[str] = ()) -> list[str]:
+    """A line for each setting that differs: `optim.batch_size: 20 -> 40`; none for those below the keys `besides`."""
     before, after = ({keys: json.dumps(value) for keys, value in settings(tree)} for tree in (old, new))
     pairs = ((keys, before.get(keys, "absent"), after.get(keys, "absent")) for keys in before | after)
-    return [f"{dotted(keys)}: {was} -> {now}" for keys, was, now in pairs if was != now]
+    free = [tuple(key.split(".")) for key in besides]
+    differing = ((keys, was, now) for keys, was, now in pairs if was != now)
+    return [
+        f"{dotted(keys)}: {was} -> {now}"
+        for keys, was, now in differing
+        if not any(keys[: len(key)] == key for key in free)
+    ]
 
 
 def _overridden(tree: dict[str, Any], overrides: Sequence[Override]) -> tuple[dict[str, Any], list[Fault]]:

@@ -3,6 +3,8 @@
 import os
 import platform
 import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,62 +14,99 @@ from pydantic import BaseModel
 from samcli import __version__
 from samcli.errors import UserError
 from samcli.files import read_json, write_json, write_text
+from samcli.lock import locked
 from samcli.recipe_file import dump_recipe, explain_differences
 from samcli.recipe_yaml import read_yaml
 
 RECIPE, ENVIRONMENT, RESULTS = "recipe.yaml", "environment.json", "results.json"
-# What runs write into their directory; results come first, so that a removal cut short leaves no run that looks done.
-_MADE = (
-    *(RESULTS, "annotations.json", "manifest.jsonl", "part-*.jsonl", "images", "preview.html", "report.json"),
-    *("predictions", "row-*", "adapter", "checkpoints", "vision", "language", "alignment", "corpus", "corpus-val"),
-    *("model", "train", "report"),
-)
+# What each kind of run writes into its directory, beside its notes; results come first, so that a removal cut short
+# leaves no run that looks done. One row of an ablation with one seed is a run without a kind.
+_MADE: dict[str | None, tuple[str, ...]] = {
+    "synth": ("annotations.json", "manifest.jsonl", "part-*.jsonl", "images", "preview.html", "report.json")
+    + (".part-*.lock", ".merge.lock"),
+    "base": (RESULTS, "model", "vision", "language", "alignment", "corpus", "corpus-val"),
+    "sam": (RESULTS, "adapter", "checkpoints"),
+    "eval": (RESULTS, "predictions"),
+    "ablate": (RESULTS, "row-*"),
+    None: (RESULTS, "predictions", "train"),
+}
 _NOTES = ("log.jsonl", "inputs.json", RECIPE, ENVIRONMENT)  # a run that wrote these alone made nothing yet
-_ALL = (*_MADE, ".*.lock", ".*.tmp", *_NOTES)
+_LOCK = ".run.lock"
 _MARK = "samcli"  # the key of environment.json by which a run's directory is known as ours
 _LIBRARIES = tuple("torch transformers accelerate tokenizers safetensors numpy pillow rouge pycocoevalcap".split())
 
 
-def open_run(out: Path, recipe: BaseModel, *, overwrite: bool) -> bool:
+@contextmanager
+def held(out: Path, *, shared: bool = False) -> Iterator[None]:
+    """Keep other processes out of a run's directory while the block runs; `shared`: but for those that share it too.
+
+    A block that puts nothing there leaves nothing. Raises UserError when another process is at work there, or `out`
+    can't be a run's directory.
+    """
+    _check_place(out)
+    with locked(out / _LOCK, wait=False, shared=shared):
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                if os.listdir(out) == [_LOCK]:
+                    (out / _LOCK).unlink()
+                    out.rmdir()
+
+
+def open_run(out: Path, recipe: BaseModel, *, overwrite: bool, may_change: Iterable[str] = ()) -> bool:
     """Make `out` the directory of this recipe's run; tell whether such a run was already there.
 
+    Settings in `may_change`, by dotted keys, may differ from those that the run was begun with; the new ones are noted.
     A run that made nothing yet leaves `out` free for another recipe. Raises UserError when `out` holds another
-    recipe's run (unless `overwrite`, which removes what runs write and nothing else), other people's files, or no
+    recipe's run (unless `overwrite`, which removes what that run wrote and nothing else), other people's files, or no
     place for a directory.
     """
+    _check_place(out)
     try:
-        return _open(out, recipe, overwrite)
+        return _open(out, recipe, overwrite, may_change)
     except OSError as error:
-        raise UserError(f"{out}: can't be used as the directory of a run: {error.strerror or error}") from error
+        raise _unusable(out, error) from error
 
 
-def _open(out: Path, recipe: BaseModel, overwrite: bool) -> bool:
+def _check_place(out: Path) -> None:
+    """Raise UserError where no run's directory can be: a file, or somebody's directory of other things."""
+    try:
+        if os.path.lexists(out) and not out.is_dir():
+            raise UserError(f"{out} is not a directory; give another --out")
+        strangers = out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir())
+        if strangers and not (out / RECIPE).exists():
+            raise UserError(f"{out} is not empty and holds no run of sam; give a new or empty directory")
+    except OSError as error:
+        raise _unusable(out, error) from error
+
+
+def _unusable(out: Path, error: OSError) -> UserError:
+    return UserError(f"{out}: can't be used as the directory of a run: {error.strerror or error}")
+
+
+def _open(out: Path, recipe: BaseModel, overwrite: bool, may_change: Iterable[str]) -> bool:
     there = out / RECIPE
-    if os.path.lexists(out) and not out.is_dir():
-        raise UserError(f"{out} is not a directory; give another --out")
-    if there.exists():
-        if overwrite:
-            _remove_run(out)
-        elif not (differences := explain_differences(read_yaml(there), recipe.model_dump(mode="json"))):
-            return True
-        else:
-            _give_up(out, differences)
-    elif out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
-        raise UserError(f"{out} is not empty and holds no run of sam; give a new or empty directory")
+    if overwrite and there.exists():
+        _remove_run(out)
+    elif goes_on(out, recipe, may_change):
+        if read_yaml(there) != recipe.model_dump(mode="json"):
+            write_text(there, dump_recipe(recipe))
+        return True
+    elif there.exists():
+        _remove_known(out)
     write_text(there, dump_recipe(recipe))  # first: another shard that looks now sees its own run
     write_json(out / ENVIRONMENT, environment())
     return False
 
 
-def is_begun(out: Path) -> bool:
-    """Whether a run in `out` made anything yet: a result, checkpoint, prediction, part or adapter."""
-    found = [path for pattern in _MADE for path in out.glob(pattern)]
-    files = [path for top in found for path in (top, *top.rglob("*")) if path.is_file()]
-    return any(path.name not in _NOTES and not path.name.startswith(".") for path in files)
-
-
-def _give_up(out: Path, differences: list[str]) -> None:
-    """Free `out` from another recipe's run that made nothing; raise UserError when it did, or isn't ours to free."""
+def goes_on(out: Path, recipe: BaseModel, may_change: Iterable[str] = ()) -> bool:
+    """Whether the recipe would go on with a run that is in `out`; raises UserError when what is there is in its way."""
+    if not (out / RECIPE).exists():
+        return False
+    differences = explain_differences(read_yaml(out / RECIPE), recipe.model_dump(mode="json"), may_change)
+    if not differences:
+        return True
     if not _is_ours(out):
         raise UserError(f"{out} holds a {RECIPE} that no run of sam wrote; give another --out")
     if is_begun(out):
@@ -75,7 +114,20 @@ def _give_up(out: Path, differences: list[str]) -> None:
             f"{out} holds a run of another recipe; give another --out, or --overwrite to start anew. "
             f"It differs in: {'; '.join(differences)}"
         )
-    _remove_known(out)
+    return False
+
+
+def is_begun(out: Path) -> bool:
+    """Whether the run in `out` made anything yet: a result, checkpoint, prediction, part or adapter."""
+    found = [path for pattern in _made(out) for path in out.glob(pattern)]
+    files = [path for top in found for path in (top, *top.rglob("*")) if path.is_file()]
+    return any(path.name not in _NOTES and not path.name.startswith(".") for path in files)
+
+
+def _made(out: Path) -> tuple[str, ...]:
+    """What a run of the kind that is in `out` writes, as patterns; of a kind that isn't known, nothing."""
+    kind = read_yaml(out / RECIPE).get("kind")
+    return next((made for known, made in _MADE.items() if known == kind), ())
 
 
 def _remove_run(out: Path) -> None:
@@ -92,7 +144,7 @@ def _remove_run(out: Path) -> None:
 
 def _remove_known(out: Path) -> None:
     """Remove what runs write, and leave the rest; of links, not what they lead to."""
-    for path in [path for pattern in _ALL for path in out.glob(pattern)]:
+    for path in [path for pattern in (*_made(out), ".*.tmp", *_NOTES) for path in out.glob(pattern)]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

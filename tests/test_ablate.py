@@ -197,6 +197,19 @@ def test_a_dry_run_lists_what_is_missing(home: Path) -> None:
     assert not (home / "run").exists()
 
 
+def test_a_dry_run_lists_weights_and_training_data_that_are_missing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (home / "full.yaml").write_text("model: {base: nobody/no-such-model}\ndata: {train: MmLINK}\n")
+    planned = dry_run(recipe_of(home, base=str(home / "full.yaml")), home / "run")
+    weights, data = planned["missing"]
+    assert weights.startswith("weights: nobody/no-such-model is no directory here")
+    assert data.startswith("data: MmLINK: no directory MmLINK in ")
+    untrained = dry_run(recipe_of(home, base=str(home / "full.yaml")), home / "run", only=[1])
+    assert untrained["missing"] == [weights]
+
+
 def test_shipped_recipes_are_sound() -> None:
     table3 = load_recipe(AblateRecipe, find_recipe("tiny/table3"))
     assert [row.row for row in table3.rows] == [1, 2, 3, 7]

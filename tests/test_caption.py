@@ -19,6 +19,7 @@ from samcli.caption import caption_images, run_caption, world_notice
 from samcli.caption_batch import caption_batch, read_requests
 from samcli.data.batch import Batch
 from samcli.errors import UserError
+from samcli.lock import locked
 from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.load import load_model
@@ -376,10 +377,18 @@ def test_answers_about_other_pictures_under_the_same_names(
     assert "made otherwise: images_hash of request 1 was " in refusal(captioner, requests, out)
 
 
-@pytest.mark.parametrize("text", ['{"id": 7}\n', '{"text": "x"}\n', "{\n}\n"])
+@pytest.mark.parametrize("text", ['{"id": 7}\n', '{"text": "x"}\n', "{\n}\n", '{"my": "settings"}', "{}", "text"])
 def test_out_that_is_something_else(captioner: Captioner, images: list[Path], tmp_path: Path, text: str) -> None:
     (tmp_path / "out.jsonl").write_text(text, encoding="utf-8")
     assert str(tmp_path / "out.jsonl") in refusal(captioner, write(tmp_path, request()), tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == text
+
+
+def test_two_processes_never_answer_into_one_file(captioner: Captioner, images: list[Path], tmp_path: Path) -> None:
+    requests, out = write(tmp_path, request()), tmp_path / "out.jsonl"
+    with locked(out, wait=False):  # as another process would
+        assert refusal(captioner, requests, out) == f"{out}: another process is at work there; wait for it, or stop it"
+    caption_batch(captioner, requests, out, GREEDY)
 
 
 def test_out_that_is_a_picture_stays_one(captioner: Captioner, images: list[Path], tmp_path: Path) -> None:
@@ -455,6 +464,11 @@ def test_bad_input_is_told_before_the_model_is_loaded(images: list[Path], tmp_pa
         run_caption([tmp_path / "none.png"], PROMPT, model="/nowhere")
     with pytest.raises(UserError, match="number of faults: 1"):
         run_caption([], None, batch=write(tmp_path, "{"), out=tmp_path / "out.jsonl", model="/nowhere")
+    requests = write(tmp_path, request())
+    with pytest.raises(UserError, match="is the file of requests itself"):
+        run_caption([], None, batch=requests, out=requests, model="/nowhere")
+    with pytest.raises(UserError, match="give two or more"):
+        run_caption(images[:1], PROMPT, explain_to=tmp_path / "maps", model="/nowhere")
 
 
 def test_a_model_of_the_world_says_what_it_is_whatever_it_is_called(captioner: Captioner) -> None:

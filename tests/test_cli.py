@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from samcli import __version__, cli
 from samcli.console import say, stderr, warn
@@ -68,6 +69,15 @@ def test_help_needs_no_heavy_library() -> None:
     assert all(command in done.stdout for command in ("synth", "train", "eval", "ablate", "caption"))
 
 
+EVERYWHERE = "device dtype batch_size beams max_length seed quiet debug"
+
+
+@pytest.mark.parametrize("command", ["synth", "train", "eval", "ablate", "caption"])
+def test_what_is_for_every_command_is_taken_by_each(command: str) -> None:
+    taken = {parameter.name for parameter in typer.main.get_command(cli.app).commands[command].params}  # type: ignore[attr-defined]
+    assert set(EVERYWHERE.split()) <= taken
+
+
 def test_version(sam: Sam) -> None:
     assert sam("--version").out.strip() == f"sam {__version__}"
 
@@ -86,6 +96,8 @@ def test_version(sam: Sam) -> None:
         (["eval", "--task", "storyteling"], "did you mean storytelling"),
         (["eval", "--format", "xml"], "--format xml: expected one of table, md, csv, latex, json"),
         (["ablate", "tiny/table3", "--only", "two"], "--only two: expected numbers of rows"),
+        (["train", "tiny/base", "--set", "sizes.queries=16", "--dry-run"], "sizes.queries: 16, but 17 words are said"),
+        (["train", "tiny/base", "--resume", "--overwrite"], "--overwrite removes it: give one of the two"),
         (["train", "full", "--json"], "--json prints the plan of a training: give --dry-run with it"),
         (["caption", "a.png", "--prompt", "x", "--beams", "0"], "beams: must be above 0"),
         (["caption", "a.png", "--prompt", "x", "--batch-size", "2"], "--batch-size are for --batch FILE.jsonl"),
@@ -181,7 +193,7 @@ def test_a_set_is_made_shown_counted_and_previewed(sam: Sam, tmp_path: Path) -> 
     assert (tmp_path / "set/preview.html").exists()
     record = json.loads((tmp_path / "set/annotations.json").read_text())[1]
     assert record["output"] in sam("synth", "--out", "set", "--show", "1").out
-    assert "goes on with 2 samples" in sam("synth", "--out", "set", "--samples", "2", "--dry-run").out
+    assert "would go on with 2 samples" in sam("synth", "--out", "set", "--samples", "2", "--dry-run").out
 
 
 def test_predictions_are_scored_without_a_model(sam: Sam, tmp_path: Path) -> None:

@@ -262,7 +262,8 @@ def test_results_have_the_shape_that_scripts_rely_on(
         mean = (entry[metric] + results["datasets"]["my-stories"][metric]) / 2
         assert results["average"][metric] == pytest.approx(mean, abs=1e-3)
     assert json.loads((out / "results.json").read_text()) == results
-    assert {path.name for path in out.iterdir()} == {"recipe.yaml", "environment.json", "predictions", "results.json"}
+    made = {path.name for path in out.glob("[!.]*")}
+    assert made == {"recipe.yaml", "environment.json", "predictions", "results.json"}
     assert len(evaluation_table(results).rows) == 13  # two datasets, their average, and ten published rows of AESOP
     monkeypatch.setattr("samcli.evaluation.subject.load_model", None)  # finished: no model is needed
     assert evaluate(recipe, out) == results

@@ -1,4 +1,4 @@
-"""Number 5 of the contract: a training run killed at random moments ends with the same bytes as one that was not."""
+"""A training run killed at random moments ends with the same bytes as one that was not."""
 
 import json
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Numbers 1, 2 and 4 of the design: trained parameters, the released code's answers, InstructBLIP before training."""
+"""Trained parameters, the released code's answers, InstructBLIP before training."""
 
 import json
 from pathlib import Path

@@ -1,21 +1,26 @@
 """The directory of a run: whose it is, what `--overwrite` may remove, and when it is free for another recipe."""
 
+import errno
 import json
+import multiprocessing
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from samcli.errors import UserError
-from samcli.recipe import EvalRecipe, SynthRecipe
-from samcli.run_directory import ENVIRONMENT, RECIPE, is_begun, open_run, record_environment
+from samcli.recipe import AblateRecipe, BaseRecipe, EvalRecipe, SamRecipe, SynthRecipe
+from samcli.run_directory import ENVIRONMENT, RECIPE, held, is_begun, open_run, record_environment
 
 FIRST, OTHER = EvalRecipe(seed=1), EvalRecipe(seed=2)
 
 
-def begin(out: Path, result: str = "predictions/a.jsonl") -> Path:
+def begin(out: Path, result: str = "predictions/a.jsonl", recipe: BaseModel = FIRST) -> Path:
     """A run of ours that made something."""
-    open_run(out, FIRST, overwrite=False)
+    open_run(out, recipe, overwrite=False)
     (out / result).parent.mkdir(parents=True, exist_ok=True)
     (out / result).write_text("{}\n")
     return out
@@ -47,18 +52,95 @@ def test_a_run_of_another_recipe_is_refused(tmp_path: Path) -> None:
     assert "seed: 1 -> 2" in message
 
 
-def test_overwriting_removes_what_runs_write_and_nothing_else(tmp_path: Path) -> None:
+def test_overwriting_removes_what_such_runs_write_and_nothing_else(tmp_path: Path) -> None:
     out = begin(tmp_path / "run")
-    for name in ("checkpoints/step-1/state.json", "row-2/seed-0/results.json", "images/1.png", "notes.txt", "mine/x"):
+    for name in ("results.json", "predictions/b.jsonl", "images/1.png", "model/config.json", "train/x", "notes.txt"):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).touch()
+    assert not open_run(out, OTHER, overwrite=True)
+    assert {path.name for path in out.iterdir()} == {RECIPE, ENVIRONMENT, "images", "model", "train", "notes.txt"}
+    assert seed_in(out) == "seed: 2"
+
+
+def test_overwriting_a_training_removes_what_trainings_write(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    open_run(out, SamRecipe(), overwrite=False)
+    for name in ("results.json", "adapter/adapter.json", "checkpoints/step-1/state.json", "predictions/mine.json"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).touch()
+    open_run(out, OTHER, overwrite=True)
+    assert {path.name for path in out.iterdir()} == {RECIPE, ENVIRONMENT, "predictions"}
+
+
+def test_of_links_overwriting_removes_not_what_they_lead_to(tmp_path: Path) -> None:
+    out = begin(tmp_path / "run", "results.json")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "kept").touch()
-    (out / "adapter").symlink_to(tmp_path / "elsewhere")
+    (out / "predictions").symlink_to(tmp_path / "elsewhere")
     assert not open_run(out, OTHER, overwrite=True)
-    assert {path.name for path in out.iterdir()} == {RECIPE, ENVIRONMENT, "notes.txt", "mine"}
+    assert not (out / "predictions").exists()
     assert (tmp_path / "elsewhere" / "kept").exists()
+
+
+def test_settings_that_may_change_do(tmp_path: Path) -> None:
+    out, free = begin(tmp_path / "run"), ("seed", "model.device")
+    assert open_run(out, OTHER, overwrite=False, may_change=free)
     assert seed_in(out) == "seed: 2"
+    elsewhere = EvalRecipe.model_validate({"seed": 3, "model": {"device": "cpu"}})
+    assert open_run(out, elsewhere, overwrite=False, may_change=free)
+    with pytest.raises(UserError, match=r"differs in: limit: null -> 5$"):
+        open_run(out, EvalRecipe(seed=1, limit=5), overwrite=False, may_change=free)
+
+
+def work_in(out: Path, shared: bool, ready: Any, done: Any) -> None:
+    with held(out, shared=shared):
+        ready.set()
+        done.wait(60)
+
+
+@pytest.mark.parametrize("theirs", [True, False])
+@pytest.mark.parametrize("ours", [True, False])
+def test_two_processes_share_a_directory_only_when_both_mean_to(tmp_path: Path, theirs: bool, ours: bool) -> None:
+    context = multiprocessing.get_context("fork")
+    ready, done = context.Event(), context.Event()
+    other = context.Process(target=work_in, args=(tmp_path / "run", theirs, ready, done))
+    other.start()
+    try:
+        assert ready.wait(60)
+        refused = nullcontext() if theirs and ours else pytest.raises(UserError, match="another process is at work")
+        with refused, held(tmp_path / "run", shared=ours):
+            pass
+    finally:
+        done.set()
+        other.join()
+    with held(tmp_path / "run"):
+        pass
+
+
+def test_holding_a_directory_leaves_nothing_there_but_what_is_made(tmp_path: Path) -> None:
+    with held(tmp_path / "run"):
+        pass
+    assert not (tmp_path / "run").exists()
+    with held(tmp_path / "run"):
+        begin(tmp_path / "run")
+    assert (tmp_path / "run" / RECIPE).exists()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").touch()
+    with pytest.raises(UserError, match="holds no run of sam"), held(tmp_path / "photos"):
+        pass
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.png"]
+
+
+def test_a_file_system_without_locks_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with held(tmp_path / "run"):
+        begin(tmp_path / "run")
+    assert "can't be locked (No locks available)" in capsys.readouterr().err
 
 
 def test_a_recipe_of_ones_own_is_no_run(tmp_path: Path) -> None:
@@ -102,7 +184,7 @@ def test_somebodys_files_are_left_alone(tmp_path: Path) -> None:
         assert "holds no run of sam" in refusal(tmp_path, overwrite=overwrite)
 
 
-@pytest.mark.parametrize("leftover", [None, "log.jsonl", "inputs.json", "row-1/seed-0/recipe.yaml", ".a.lock"])
+@pytest.mark.parametrize("leftover", [None, "log.jsonl", "inputs.json", "predictions/recipe.yaml", ".a.tmp"])
 def test_a_run_that_made_nothing_leaves_the_directory_free(tmp_path: Path, leftover: str | None) -> None:
     out = tmp_path / "run"
     open_run(out, FIRST, overwrite=False)
@@ -118,19 +200,19 @@ def test_a_run_that_made_nothing_leaves_the_directory_free(tmp_path: Path, lefto
 
 
 @pytest.mark.parametrize(
-    "made",
+    ("recipe", "made"),
     [
-        "results.json",
-        "checkpoints/step-00000001/state.json",
-        "vision/checkpoints/step-00000001/state.json",
-        "predictions/AESOP.jsonl",
-        "part-0-of-2.jsonl",
-        "adapter/adapter.json",
-        "row-2/seed-0/train/checkpoints/step-00000001/state.json",
+        (FIRST, "results.json"),
+        (FIRST, "predictions/AESOP.jsonl"),
+        (SamRecipe(), "checkpoints/step-00000001/state.json"),
+        (SamRecipe(), "adapter/adapter.json"),
+        (BaseRecipe(), "vision/checkpoints/step-00000001/state.json"),
+        (SynthRecipe(), "part-0-of-2.jsonl"),
+        (AblateRecipe(), "row-2/seed-0/train/checkpoints/step-00000001/state.json"),
     ],
 )
-def test_a_run_that_made_something_keeps_it(tmp_path: Path, made: str) -> None:
-    out = begin(tmp_path / "run", made)
+def test_a_run_that_made_something_keeps_it(tmp_path: Path, recipe: BaseModel, made: str) -> None:
+    out = begin(tmp_path / "run", made, recipe)
     assert is_begun(out)
     assert "another recipe" in refusal(out, overwrite=False)
     assert not open_run(out, OTHER, overwrite=True)

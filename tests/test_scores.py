@@ -150,9 +150,10 @@ def test_signature_names_what_a_number_depends_on() -> None:
     )
 
 
-def test_import_loads_neither_the_metric_packages_nor_torch() -> None:
+@pytest.mark.parametrize("module", ["scores", "command"])
+def test_import_loads_neither_the_metric_packages_nor_torch(module: str) -> None:
     code = (
-        "import sys, samcli.evaluation.scores; "
+        f"import sys, samcli.evaluation.{module}; "
         "print([name for name in ('torch', 'transformers', 'rouge', 'pycocoevalcap') if name in sys.modules])"
     )
     root = Path(__file__).parents[1]

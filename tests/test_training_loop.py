@@ -64,7 +64,7 @@ def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("stop_at", [1, 4, 7, 11])
+@pytest.mark.parametrize("stop_at", [1, 4, 7, 11])  # the last one comes when nothing is left but to save
 def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path: Path, stop_at: int) -> None:
     straight = run(tmp_path / "straight")
 
@@ -246,7 +246,7 @@ def test_too_little_memory_names_the_batch_and_what_helps(tmp_path: Path, error:
         if step == 7:
             raise error
 
-    with pytest.raises(UserError, match=r"at step 7 of line, batch: rows of step 7.*2 samples: raise optim.accumulate"):
+    with pytest.raises(UserError, match=r"at step 7 of line, batch: rows of step 7.*optim.accumulate above 2 "):
         run(tmp_path, line_job(Line(), run_out), plan(accumulate=2))
     assert finished(tmp_path / "checkpoints")[-1].name == "step-00000006"
 
@@ -281,6 +281,11 @@ def test_muon_takes_the_matrices_of_layers_and_adamw_the_rest() -> None:
     assert sum(p.numel() for group in muon.param_groups for p in group["params"]) == 16
     assert sum(p.numel() for group in adamw.param_groups for p in group["params"]) == 4 + 8 + 2
     assert [group["weight_decay"] for group in adamw.param_groups] == [0.05, 0.0]
+
+
+def test_muon_without_matrices_of_layers_is_refused() -> None:
+    with pytest.raises(UserError, match=r"optim\.optimizer: muon .*use adamw"):
+        build_optimizers(nn.Linear(4, 2).named_parameters(), OptimRecipe(optimizer="muon"))
 
 
 def test_the_rate_warms_up_and_falls() -> None:

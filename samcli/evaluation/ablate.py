@@ -23,16 +23,14 @@ from samcli.evaluation.predict import SeenBatches, count_answered, predict
 from samcli.evaluation.predictions import read_predictions
 from samcli.evaluation.statistics import Evidence, compare, estimate
 from samcli.evaluation.tasks import LINKING, load_samples
-from samcli.files import write_json, write_text
+from samcli.files import write_json
 from samcli.model.adapter import find_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.features import FeatureCache
 from samcli.model.load import load_base, resolve_device
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import AblateRecipe, ModelRecipe
-from samcli.recipe_file import dump_recipe, explain_differences
-from samcli.recipe_yaml import read_yaml
-from samcli.run_directory import RECIPE, RESULTS, open_run
+from samcli.run_directory import RESULTS, held, open_run
 from samcli.training.sam_run import Shared, lent, train_sam
 
 # May differ between two calls on one directory: what a run depends on is compared in the run's own folder.
@@ -74,12 +72,17 @@ def ablate(
     `results.json` of a run. More rows or seeds may be added to a directory. Raises UserError when it holds runs of
     another recipe (unless `overwrite`, which removes the rows asked for), Interrupted after a signal, all kept.
     """
+    with held(out):
+        return _ablate(recipe, out, only, overwrite)
+
+
+def _ablate(recipe: AblateRecipe, out: Path, only: Sequence[int] | None, overwrite: bool) -> dict[str, Any]:
     planned = plan_runs(recipe, out)
     wanted = chosen(planned, only)
     datasets = [
         _Dataset(task, name, load_samples(task, name)[: recipe.limit]) for task, name in chosen_datasets(recipe)
     ]
-    _open(out, recipe, overwrite=overwrite and not only)
+    open_run(out, recipe, overwrite=overwrite and not only, may_change=_MAY_CHANGE)
     for run in planned:
         if run.finished and not (overwrite and run in wanted):
             _check_answers(run, datasets)
@@ -92,20 +95,6 @@ def ablate(
     results = _summary(recipe, plan_runs(recipe, out), datasets)
     write_json(out / RESULTS, results)
     return results
-
-
-def _open(out: Path, recipe: AblateRecipe, *, overwrite: bool) -> None:
-    """Make `out` the ablation's directory, or the directory of an ablation with other rows or seeds this one's."""
-    there = out / RECIPE
-    if there.exists() and not overwrite:
-        former, present = read_yaml(there), recipe.model_dump(mode="json")
-        if not explain_differences(_fixed(former), _fixed(present)):
-            write_text(there, dump_recipe(recipe))
-    open_run(out, recipe, overwrite=overwrite)
-
-
-def _fixed(recipe: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in recipe.items() if key not in _MAY_CHANGE}
 
 
 def _check_answers(run: Run, datasets: Sequence[_Dataset]) -> None:

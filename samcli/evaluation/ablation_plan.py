@@ -1,11 +1,11 @@
 """Which trainings and evaluations an ablation consists of, and what of it is done."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +15,8 @@ from samcli.recipe import AblateRecipe, DecodingRecipe, ModelRecipe, RowRecipe, 
 from samcli.recipe_file import explain_differences, find_recipe, load_recipe
 from samcli.recipe_yaml import read_yaml
 from samcli.run_directory import RECIPE, RESULTS
+
+Settings = TypeVar("Settings")
 
 
 class RunRecipe(BaseModel):
@@ -134,29 +136,34 @@ def chosen_datasets(recipe: AblateRecipe) -> list[tuple[str, str]]:
 
 def dry_run(recipe: AblateRecipe, out: Path, *, only: Sequence[int] | None = None) -> dict[str, Any]:
     """What would be done: {"runs": [{row, name, seed, folder, state}], "datasets": [...], "missing": [...]}."""
-    from samcli.model.hub import is_hub_id
-    from samcli.model.load import find_base
+    from samcli.training.plan_data import find_training_data, missing_weights  # these load torch
 
     runs = chosen(plan_runs(recipe, out), only)
     datasets = [name for _, name in chosen_datasets(recipe)]
-    bases = {run.recipe.training.model.base for run in runs}
-    missing = [_fault(find_base, base) for base in sorted(bases) if Path(base).is_dir() or not is_hub_id(base)]
-    # the world's sets are made on first use, so they are never missing
-    missing += [_fault(directory_of, name, None) for name in datasets if not name.startswith("world-")]
+    trainings = [run.recipe.training for run in runs]
+    missing = [fault for model in _distinct(one.model for one in trainings) for fault in missing_weights(model)]
+    read = _distinct(run.recipe.training.data for run in runs if run.row.train)
+    missing += [fault for data in read for fault in find_training_data(data, None).missing]
+    missing += [fault for name in datasets for fault in _missing_dataset(name)]
     listed = [
         {"row": run.row.row, "name": run.row.name, "seed": run.seed, "folder": str(run.folder), "state": run.state}
         for run in runs
     ]
-    return {"runs": listed, "datasets": datasets, "missing": list(filter(None, missing))}
+    return {"runs": listed, "datasets": datasets, "missing": missing}
 
 
-def _fault(check: Callable[..., object], *arguments: Any) -> str:
-    """What a check complains about, if it does."""
+def _distinct(settings: Iterable[Settings]) -> list[Settings]:
+    return list(dict.fromkeys(settings))
+
+
+def _missing_dataset(name: str) -> list[str]:
+    """Where a dataset was looked for in vain; the world's sets are made on first use, so they are never missing."""
     try:
-        check(*arguments)
+        if not name.startswith("world-"):
+            directory_of(name, None)
     except UserError as error:
-        return str(error)
-    return ""
+        return [str(error)]
+    return []
 
 
 def _training(base: str, row: RowRecipe, later: int) -> SamRecipe:

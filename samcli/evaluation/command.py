@@ -12,9 +12,6 @@ from rich.console import Console
 
 from samcli.console import say
 from samcli.errors import UserError
-from samcli.evaluation.ablate import ablate
-from samcli.evaluation.ablation_plan import dry_run as planned_runs
-from samcli.evaluation.ablation_plan import overridden
 from samcli.evaluation.result_tables import ablation_table, evaluation_table
 from samcli.evaluation.run import evaluate
 from samcli.evaluation.run import export_requests as write_requests
@@ -66,11 +63,14 @@ def run_ablation(
 
     `changes` are to the training recipe, by dotted keys, in all rows.
     """
+    from samcli.evaluation import ablation_plan
+    from samcli.evaluation.ablate import ablate  # loads torch, which scoring alone doesn't need
+
     chosen = check_form(form)
-    recipe = overridden(recipe, changes)
+    recipe = ablation_plan.overridden(recipe, changes)
     rows = parse_rows(only)
     if dry_run:
-        plan = planned_runs(recipe, out, only=rows)
+        plan = ablation_plan.dry_run(recipe, out, only=rows)
         return json.dumps(plan, indent=2) if form == "json" else _plan_text(plan)
     results = ablate(recipe, out, only=rows, overwrite=overwrite)
     return render(results, ablation_table(results), chosen)

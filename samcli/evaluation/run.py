@@ -27,7 +27,7 @@ from samcli.evaluation.tasks import LINKING, WORLD_SETS, check_linking, datasets
 from samcli.files import atomic_write, read_json, sha256, write_json
 from samcli.recipe import DecodingRecipe, EvalRecipe
 from samcli.recipe_file import explain_differences
-from samcli.run_directory import ENVIRONMENT, RESULTS, is_begun, open_run, record_environment
+from samcli.run_directory import ENVIRONMENT, RESULTS, held, is_begun, open_run, record_environment
 
 if TYPE_CHECKING:
     from samcli.model.captioner import Captioner
@@ -65,18 +65,19 @@ def evaluate(
     other weights; Interrupted after a signal, with all answers kept.
     """
     names = datasets_of(recipe.task, recipe.datasets)
-    if predictions is not None:
-        if predictions.resolve().is_relative_to(out.resolve()):
-            raise UserError(f"{predictions} lies in {out}, where this run would write; give another --out")
-        answers = _answers_given(recipe, names, predictions)
-        _open(out, recipe, {"predictions": _hashes(predictions)}, overwrite)
-        source = Source(predictions.resolve().name.removesuffix(".jsonl").removesuffix(".json"))
-    else:
-        answers, source = _answers_made(recipe, names, out, captioner, overwrite)
-    for answered in answers.values():
-        report_failures(answered)
-    results = results_of(recipe, source, answers)
-    write_json(out / RESULTS, results)
+    if predictions is not None and predictions.resolve().is_relative_to(out.resolve()):
+        raise UserError(f"{predictions} lies in {out}, where this run would write; give another --out")
+    with held(out):
+        if predictions is not None:
+            answers = _answers_given(recipe, names, predictions)
+            _open(out, recipe, {"predictions": _hashes(predictions)}, overwrite)
+            source = Source(predictions.resolve().name.removesuffix(".jsonl").removesuffix(".json"))
+        else:
+            answers, source = _answers_made(recipe, names, out, captioner, overwrite)
+        for answered in answers.values():
+            report_failures(answered)
+        results = results_of(recipe, source, answers)
+        write_json(out / RESULTS, results)
     say(f"results: {out / RESULTS}")
     return results
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from samcli.errors import UserError
 from samcli.recipe import SynthRecipe
+from samcli.run_directory import goes_on
 from samcli.synth.preview import write_preview
 from samcli.synth.report import report_text, show, write_report
-from samcli.synth.run import synthesise
+from samcli.synth.run import identity, synthesise
 
 
 def run_synth(
@@ -56,8 +57,8 @@ def _summary_line(summary: dict[str, Any]) -> str:
 
 
 def _plan(recipe: SynthRecipe, out: Path) -> str:
-    there = "goes on with" if (out / "recipe.yaml").exists() else "would make"
+    what = "would go on with" if goes_on(out, identity(recipe)) else "would make"
     return (
-        f"{there} {recipe.samples} samples of {recipe.dataset} ({recipe.split} split, seed {recipe.seed}, "
+        f"{what} {recipe.samples} samples of {recipe.dataset} ({recipe.split} split, seed {recipe.seed}, "
         f"{recipe.size} pixels a side) in {out}; nothing is missing: the embedded world needs no weights"
     )

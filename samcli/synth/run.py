@@ -8,10 +8,10 @@ from typing import Any
 
 from samcli.console import progress, say, warn
 from samcli.errors import Interrupted, UserError
+from samcli.lock import locked
 from samcli.recipe import SynthRecipe
-from samcli.run_directory import open_run, record_environment
+from samcli.run_directory import RECIPE, held, open_run, record_environment
 from samcli.signals import listening
-from samcli.synth.lock import locked
 from samcli.synth.workers import Job, make_samples
 from samcli.synth.writer import (
     MANIFEST,
@@ -46,14 +46,15 @@ def synthesise(
     after Ctrl-C or SIGTERM, with everything finished saved.
     """
     mine = _checked(shard, overwrite)
-    _open(recipe, out, retry_failed, overwrite)
-    with locked(out / f".part-{mine[0]}-of-{mine[1]}.lock", wait=False):
-        remove_leftovers(out, mine)
-        part_file(out, mine).trim()
-        entries = read_entries(out)
-        jobs = _retries(entries, mine) if retry_failed else _missing(out, recipe, entries, mine)
-        _work(recipe, out, mine, jobs)
-    entries = _merged(recipe, out)
+    with held(out, shared=not overwrite):  # shards work side by side
+        _open(recipe, out, retry_failed, overwrite)
+        with locked(out / f".part-{mine[0]}-of-{mine[1]}.lock", wait=False):
+            remove_leftovers(out, mine)
+            part_file(out, mine).trim()
+            entries = read_entries(out)
+            jobs = _retries(entries, mine) if retry_failed else _missing(out, recipe, entries, mine)
+            _work(recipe, out, mine, jobs)
+        entries = _merged(recipe, out)
     summary = summarise(out, recipe, entries)
     _announce(summary, made_now=len(jobs))
     return summary
@@ -69,11 +70,16 @@ def _checked(shard: Shard | None, overwrite: bool) -> Shard:
 
 
 def _open(recipe: SynthRecipe, out: Path, retry_failed: bool, overwrite: bool) -> None:
-    """Claim the directory for the recipe; how many processes work is no part of what is made."""
-    if retry_failed and (overwrite or not out.is_dir()):
+    """Claim the directory for the recipe."""
+    if retry_failed and (overwrite or not (out / RECIPE).exists()):
         raise UserError(f"{out}: --retry-failed is for a run that is there; leave out --retry-failed to make one")
-    if not open_run(out, recipe.model_copy(update={"workers": 0}), overwrite=overwrite):
+    if not open_run(out, identity(recipe), overwrite=overwrite):
         record_environment(out, seed=recipe.seed)
+
+
+def identity(recipe: SynthRecipe) -> SynthRecipe:
+    """The recipe that a run is known by: how many processes work is no part of what is made."""
+    return recipe.model_copy(update={"workers": 0})
 
 
 def _missing(out: Path, recipe: SynthRecipe, entries: dict[int, Entry], shard: Shard) -> list[Job]:

@@ -175,7 +175,7 @@ class _Run(Generic[BatchT, ModuleT]):
             raise UserError(
                 f"{self.job.name}: step {self.step}: loss {loss}, gradient norm {norm}: not finite, so the run stops. "
                 f"Batch: {self.job.describe(self.step)}. The last good checkpoint is kept; "
-                "lower optim.learning_rate or look at these samples"
+                "look at these samples, or start anew with a lower optim.learning_rate"
             )
         for optimizer in self.optimizers:
             optimizer.step()
@@ -187,8 +187,8 @@ class _Run(Generic[BatchT, ModuleT]):
         at_once, passes = self.job.step_samples // self.parts, self.plan.optim.accumulate
         return enough_memory(
             f"at step {self.step} of {self.job.name}, batch: {self.job.describe(self.step)}",
-            f"a pass holds {at_once} samples: raise optim.accumulate above {passes} (same result), lower --batch-size, "
-            "or use --dtype bfloat16. The last good checkpoint is kept",
+            f"a pass holds {at_once} samples: --resume with optim.accumulate above {passes} goes on from the last "
+            "checkpoint to the same result; a lower --batch-size or --dtype bfloat16 need a new run",
         )
 
     def _backward(self) -> float:
@@ -258,7 +258,7 @@ class _Run(Generic[BatchT, ModuleT]):
         by_steps = settings.every_steps is not None and self.step % settings.every_steps == 0
         if late or signal_number or by_steps or self.step == self.steps:
             self.save()
-        if signal_number and self.step < self.steps:
+        if signal_number:
             where = self.out / "checkpoints"
             raise Interrupted(signal_number, f"stopped at step {self.step}, saved in {where}; --resume goes on")
 

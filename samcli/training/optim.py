@@ -6,13 +6,14 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from samcli.errors import UserError
 from samcli.recipe import OptimRecipe
 
 
 def build_optimizers(named: Iterable[tuple[str, nn.Parameter]], settings: OptimRecipe) -> list[torch.optim.Optimizer]:
     """AdamW over the parameters, or Muon over the matrices of repeated layers and AdamW over the rest.
 
-    Biases and norms (one-dimensional) decay only with `decay_biases`.
+    Biases and norms (one-dimensional) decay only with `decay_biases`. Raises UserError when there is nothing for Muon.
     """
     matrices: list[nn.Parameter] = []
     decayed: list[nn.Parameter] = []
@@ -22,6 +23,8 @@ def build_optimizers(named: Iterable[tuple[str, nn.Parameter]], settings: OptimR
             matrices.append(parameter)
         else:
             (decayed if parameter.ndim > 1 or settings.decay_biases else plain).append(parameter)
+    if settings.optimizer == "muon" and not matrices:
+        raise UserError("optim.optimizer: muon is for the matrices of repeated layers, and none trains here; use adamw")
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
     optimizers: list[torch.optim.Optimizer] = []

@@ -22,7 +22,7 @@ from samcli.training.costs import Load, step_flops, step_memory
 from samcli.training.optim import total_steps
 from samcli.training.plan_data import TrainingData, find_training_data, local_base, missing_weights
 from samcli.training.plan_table import plan_table
-from samcli.training.small.base import build_processor
+from samcli.training.small.base import build_processor, check_queries
 from samcli.training.small.language import EPOCH
 
 _TOKENS = 64  # of an instruction and of an answer: a sentence or two
@@ -172,6 +172,7 @@ def _settings(recipe: SamRecipe) -> dict[str, Any]:
 
 def _plan_of_base(recipe: BaseRecipe) -> dict[str, Any]:
     """Stage 0: three steps, each of which trains a part of its own; FLOPs and memory are small and not estimated."""
+    check_queries(recipe)
     processor = build_processor(recipe)
     sizes = (len(processor.tokenizer), len(processor.qformer_tokenizer))
     with torch.device("meta"):

@@ -1,5 +1,6 @@
 """`sam train` behind the command line: whose directory it is, whether it may go on, and which training it runs."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,36 +9,46 @@ from accelerate import Accelerator
 from samcli.console import be_quiet, say
 from samcli.errors import UserError
 from samcli.recipe import BaseRecipe, SamRecipe
-from samcli.run_directory import RESULTS, open_run, record_environment
+from samcli.run_directory import RESULTS, held, open_run, record_environment
 from samcli.training.checkpoint import finished
 from samcli.training.loop import new_accelerator
 from samcli.training.sam_run import train_sam
 from samcli.training.small.base import train_base
 
+# What a run may be resumed with other values of: they change where and how fast it runs, not what comes out.
+_MAY_CHANGE = (
+    *("workers", "checkpoint", "data.workers", "model.device"),
+    *(f"{part}.accumulate" for part in ("optim", "vision", "language", "alignment")),
+)
+
 
 def run_training(recipe: SamRecipe | BaseRecipe, out: Path, *, resume: bool, overwrite: bool) -> None:
     """Train in `out`: from nothing, or with `resume` from its last checkpoint.
 
-    Raises UserError when `out` holds another run, or this one and neither `resume` nor `overwrite` was asked for.
+    Raises UserError when `out` holds another run, or this one and neither `resume` nor `overwrite` was asked for, and
+    when both were.
     """
+    if resume and overwrite:
+        raise UserError("--resume goes on with the run in --out, --overwrite removes it: give one of the two")
     accelerator = _accelerator(recipe)
-    if accelerator.is_main_process:
-        _open(recipe, out, accelerator, resume=resume, overwrite=overwrite)
-    else:
-        be_quiet()
-    accelerator.wait_for_everyone()
-    if (out / RESULTS).exists():
-        say(f"{out} is finished; --overwrite trains anew")
-    elif isinstance(recipe, BaseRecipe):
-        train_base(recipe, out, accelerator)
-    else:
-        train_sam(recipe, out, accelerator=accelerator)
+    with held(out) if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            _open(recipe, out, accelerator, resume=resume, overwrite=overwrite)
+        else:
+            be_quiet()
+        accelerator.wait_for_everyone()
+        if (out / RESULTS).exists():
+            say(f"{out} is finished; --overwrite trains anew")
+        elif isinstance(recipe, BaseRecipe):
+            train_base(recipe, out, accelerator)
+        else:
+            train_sam(recipe, out, accelerator=accelerator)
 
 
 def _open(
     recipe: SamRecipe | BaseRecipe, out: Path, accelerator: Accelerator, *, resume: bool, overwrite: bool
 ) -> None:
-    there = open_run(out, recipe, overwrite=overwrite)
+    there = open_run(out, recipe, overwrite=overwrite, may_change=_MAY_CHANGE)
     started = any(finished(folder) for folder in (out / "checkpoints", *out.glob("*/checkpoints")))
     if there and started and not resume and not (out / RESULTS).exists():
         raise UserError(

@@ -153,6 +153,7 @@ def sam_job(
         return augment(whole, rng) if recipe.data.augment == "released" else whole
 
     def batch(step: int, part: int, parts: int) -> Batch:
+        places = range(a_step)[part::parts]
         mine = chosen(step)[part::parts]
         instructions = [sample.instruction for sample in mine]
         answers = [sample.references[0] for sample in mine]
@@ -162,8 +163,13 @@ def sam_job(
         if features is not None:
             made = Batch(counts, image_embeds=features.get(paths), **texts)
         else:
-            rng = random.Random(f"augment/{seed}/{step}/{part}")
-            pictures = [processor.square(picture(path, rng)) for path in paths]
+            # each sample has chances of its own, however the step is shared out
+            chances = [random.Random(f"augment/{seed}/{step}/{place}") for place in places]
+            pictures = [
+                processor.square(picture(path, rng))
+                for sample, rng in zip(mine, chances, strict=True)
+                for path in sample.images
+            ]
             made = Batch(counts, pixel_values=processor.pixels(pictures), **texts)
         return made.to(model.base.device)
 

@@ -108,9 +108,6 @@ def _sprite(entry: Placed, size: int) -> tuple[Image.Image, tuple[int, int]]:
     return sprite, (round(entry.box.left * size), round(entry.box.bottom * size) - sprite.height)
 
 
-DrawThing = Callable[[random.Random, str], Thing]
-
-
 def draw_family(
     rng: random.Random,
     category: str,

@@ -6,9 +6,9 @@ from typing import get_args
 from samcli.console import say
 from samcli.errors import UserError
 from samcli.files import cache_root
+from samcli.lock import locked
 from samcli.names import did_you_mean
 from samcli.recipe import SynthRecipe
-from samcli.synth.lock import locked
 from samcli.synth.run import synthesise
 from samcli.synth.writer import is_complete
 

@@ -21,6 +21,7 @@ from samcli.model.traits import WORLD, write_traits
 from samcli.recipe import BaseRecipe, GuidanceRecipe, OptimRecipe
 from samcli.run_directory import RESULTS
 from samcli.synth.world.corpus import Corpus, make_corpus
+from samcli.synth.world.lessons import SLOTS
 from samcli.synth.world.words import world_words
 from samcli.training.loop import Plan, fit
 from samcli.training.small.alignment import Lessons, alignment_job, tower_features, word_accuracy
@@ -37,6 +38,7 @@ def train_base(recipe: BaseRecipe, out: Path, accelerator: Accelerator) -> dict[
     """
     if accelerator.num_processes > 1:
         raise UserError("the small base model trains in one process: start `sam train` without a launcher")
+    check_queries(recipe)
     processor = build_processor(recipe)
     model = build_small(recipe.sizes, len(processor.tokenizer), len(processor.qformer_tokenizer), recipe.seed)
     sizes, workers = recipe.sizes, recipe.workers or os.cpu_count() or 1
@@ -52,6 +54,12 @@ def train_base(recipe: BaseRecipe, out: Path, accelerator: Accelerator) -> dict[
     save_base(model, processor, out / "model")
     write_json(out / RESULTS, figures)
     return figures
+
+
+def check_queries(recipe: BaseRecipe) -> None:
+    """Raise UserError when there isn't one query token for each word that is said of a picture."""
+    if recipe.sizes.queries != SLOTS:
+        raise UserError(f"sizes.queries: {recipe.sizes.queries}, but {SLOTS} words are said of a picture; use {SLOTS}")
 
 
 def build_processor(recipe: BaseRecipe) -> Processor:

@@ -1,0 +1,32 @@
+"""Locks, so that two processes never write the same files."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from samcli.console import warn
+from samcli.errors import UserError
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool, shared: bool = False, of: Path | None = None) -> Iterator[None]:
+    """Hold a lock on the file `path`, made if it isn't there, while the block runs; a killed process lets go of it.
+
+    `shared`: with others that share it. When another process holds it: wait for it, or raise UserError that names `of`
+    (default: the directory of `path`), as when the file can't be opened. Where the file system has no locks, warn.
+    """
+    subject = of or path.parent
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a")  # noqa: SIM115  (closed below: what the block raises is not about this file)
+    except OSError as error:
+        raise UserError(f"can't write {path}: {error.strerror or error}") from error
+    with file:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise UserError(f"{subject}: another process is at work there; wait for it, or stop it") from None
+        except OSError as error:
+            warn(f"{subject}: can't be locked ({error.strerror or error}); see that no other process works there")
+        yield
