@@ -15,11 +15,8 @@ from samcli.training.loop import new_accelerator
 from samcli.training.sam_run import train_sam
 from samcli.training.small.base import train_base
 
-# What a run may be resumed with other values of: they change where and how fast it runs, not what comes out.
-_MAY_CHANGE = (
-    *("workers", "checkpoint", "data.workers", "model.device"),
-    *(f"{part}.accumulate" for part in ("optim", "vision", "language", "alignment")),
-)
+# What a run may be resumed with other values of: where and how fast it runs, not what comes out of it.
+_MAY_CHANGE = ("workers", "checkpoint", "data.workers", "model.device", "optim.accumulate")
 
 
 def run_training(recipe: SamRecipe | BaseRecipe, out: Path, *, resume: bool, overwrite: bool) -> None:
