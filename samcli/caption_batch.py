@@ -152,10 +152,18 @@ def open_answers(requests: Path, out: Path) -> JsonLines:
         lines = out.read_bytes().split(b"\n") if out.exists() else []
     except OSError as error:
         raise UserError(f"{out}: can't be read: {error.strerror or error}") from error
-    # the last line may be torn, and is then cut off
-    if any(line[: len(_BEGINNING)] != _BEGINNING[: len(line)] for line in lines):
+    # the last line may be torn, and is then cut off; one that is whole was never ours
+    if any(line[: len(_BEGINNING)] != _BEGINNING[: len(line)] for line in lines) or (lines and _is_json(lines[-1])):
         raise UserError(f"{out} is there already and holds no answers; name another --out")
     return JsonLines(out)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _check_answers(out: Path, records: list[Any], blank: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -186,6 +186,10 @@ class SamRecipe(Section):
     log_every: Positive = Field(10, description="steps between lines of log.jsonl")
 
 
+RESUMED_WITH = ("workers", "checkpoint", "data.workers", "model.device", "optim.accumulate")
+"""What a training may be resumed with other values of: where and how fast it runs, not what comes out of it."""
+
+
 class SizesRecipe(Section):
     """Sizes of the small InstructBLIP."""
 

@@ -40,16 +40,17 @@ _LIBRARIES = tuple("torch transformers accelerate tokenizers safetensors numpy p
 def held(out: Path, *, shared: bool = False) -> Iterator[None]:
     """Keep other processes out of a run's directory while the block runs; `shared`: but for those that share it too.
 
-    A block that puts nothing there leaves nothing. Raises UserError when another process is at work there, or `out`
-    can't be a run's directory.
+    A directory that is made for it and stays empty is removed. Raises UserError when another process is at work there,
+    or `out` can't be a run's directory.
     """
-    _check_place(out)
+    check_place(out)
+    is_new = not out.exists()
     with locked(out / _LOCK, wait=False, shared=shared):
         try:
             yield
         finally:
             with suppress(OSError):
-                if os.listdir(out) == [_LOCK]:
+                if is_new and not shared and os.listdir(out) == [_LOCK]:
                     (out / _LOCK).unlink()
                     out.rmdir()
 
@@ -62,14 +63,14 @@ def open_run(out: Path, recipe: BaseModel, *, overwrite: bool, may_change: Itera
     recipe's run (unless `overwrite`, which removes what that run wrote and nothing else), other people's files, or no
     place for a directory.
     """
-    _check_place(out)
+    check_place(out)
     try:
         return _open(out, recipe, overwrite, may_change)
     except OSError as error:
         raise _unusable(out, error) from error
 
 
-def _check_place(out: Path) -> None:
+def check_place(out: Path) -> None:
     """Raise UserError where no run's directory can be: a file, or somebody's directory of other things."""
     try:
         if os.path.lexists(out) and not out.is_dir():

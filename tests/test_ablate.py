@@ -200,7 +200,7 @@ def test_a_dry_run_lists_what_is_missing(home: Path) -> None:
 def test_a_dry_run_lists_weights_and_training_data_that_are_missing(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     (home / "full.yaml").write_text("model: {base: nobody/no-such-model}\ndata: {train: MmLINK}\n")
     planned = dry_run(recipe_of(home, base=str(home / "full.yaml")), home / "run")
     weights, data = planned["missing"]

@@ -377,7 +377,10 @@ def test_answers_about_other_pictures_under_the_same_names(
     assert "made otherwise: images_hash of request 1 was " in refusal(captioner, requests, out)
 
 
-@pytest.mark.parametrize("text", ['{"id": 7}\n', '{"text": "x"}\n', "{\n}\n", '{"my": "settings"}', "{}", "text"])
+STRANGE = ['{"id": 7}\n', '{"text": "x"}\n', "{\n}\n", '{"my": "settings"}', '{"id": 7, "my": 1}', "{}", "text"]
+
+
+@pytest.mark.parametrize("text", STRANGE)
 def test_out_that_is_something_else(captioner: Captioner, images: list[Path], tmp_path: Path, text: str) -> None:
     (tmp_path / "out.jsonl").write_text(text, encoding="utf-8")
     assert str(tmp_path / "out.jsonl") in refusal(captioner, write(tmp_path, request()), tmp_path / "out.jsonl")

@@ -97,6 +97,7 @@ def test_version(sam: Sam) -> None:
         (["eval", "--format", "xml"], "--format xml: expected one of table, md, csv, latex, json"),
         (["ablate", "tiny/table3", "--only", "two"], "--only two: expected numbers of rows"),
         (["train", "tiny/base", "--set", "sizes.queries=16", "--dry-run"], "sizes.queries: 16, but 17 words are said"),
+        (["train", "full", "--set", "optim.optimizer=muon", "--dry-run"], "none trains here; use adamw"),
         (["train", "tiny/base", "--resume", "--overwrite"], "--overwrite removes it: give one of the two"),
         (["train", "full", "--json"], "--json prints the plan of a training: give --dry-run with it"),
         (["caption", "a.png", "--prompt", "x", "--beams", "0"], "beams: must be above 0"),
@@ -180,7 +181,9 @@ def test_training_is_resumed_only_when_asked(sam: Sam, small_recipe: Path, tmp_p
     assert refused.code == 2
     assert "--resume goes on with it" in refused.err
     assert sam("train", small_recipe, *short, "--resume").code == 0
-    assert "is finished" in sam("train", small_recipe, *short[:-1], "--resume").err
+    record = (tmp_path / "run/recipe.yaml").read_bytes()
+    assert "is finished" in sam("train", small_recipe, *short[:-1], "--set", "optim.accumulate=2").err
+    assert (tmp_path / "run/recipe.yaml").read_bytes() == record
     other = sam("train", small_recipe, *short, "--set", "seed=3")
     assert "seed: 0 -> 3" in other.err
     assert sam("train", small_recipe, *short, "--set", "seed=3", "--overwrite").code == 0
@@ -194,6 +197,9 @@ def test_a_set_is_made_shown_counted_and_previewed(sam: Sam, tmp_path: Path) -> 
     record = json.loads((tmp_path / "set/annotations.json").read_text())[1]
     assert record["output"] in sam("synth", "--out", "set", "--show", "1").out
     assert "would go on with 2 samples" in sam("synth", "--out", "set", "--samples", "2", "--dry-run").out
+    assert "samples: 2 -> 3" in sam("synth", "--out", "set", "--samples", "3", "--dry-run").err
+    anew = sam("synth", "--out", "set", "--samples", "3", "--dry-run", "--overwrite").out
+    assert "would remove the run that is there, if any, and make 3 samples" in anew
 
 
 def test_predictions_are_scored_without_a_model(sam: Sam, tmp_path: Path) -> None:

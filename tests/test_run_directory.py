@@ -1,17 +1,19 @@
 """The directory of a run: whose it is, what `--overwrite` may remove, and when it is free for another recipe."""
 
 import errno
+import fcntl
 import json
 import multiprocessing
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from pydantic import BaseModel
 
 from samcli.errors import UserError
+from samcli.lock import locked
 from samcli.recipe import AblateRecipe, BaseRecipe, EvalRecipe, SamRecipe, SynthRecipe
 from samcli.run_directory import ENVIRONMENT, RECIPE, held, is_begun, open_run, record_environment
 
@@ -121,6 +123,10 @@ def test_holding_a_directory_leaves_nothing_there_but_what_is_made(tmp_path: Pat
     with held(tmp_path / "run"):
         pass
     assert not (tmp_path / "run").exists()
+    (tmp_path / "mine").mkdir()
+    with held(tmp_path / "mine"):
+        pass
+    assert (tmp_path / "mine").exists()
     with held(tmp_path / "run"):
         begin(tmp_path / "run")
     assert (tmp_path / "run" / RECIPE).exists()
@@ -129,6 +135,22 @@ def test_holding_a_directory_leaves_nothing_there_but_what_is_made(tmp_path: Pat
     with pytest.raises(UserError, match="holds no run of sam"), held(tmp_path / "photos"):
         pass
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.png"]
+
+
+def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flock, seen = fcntl.flock, []
+
+    def remove_first(file: IO[str], operation: int) -> None:
+        flock(file, operation)
+        seen.append(file.readable())  # what can't be read can't be shared on NFS
+        if len(seen) == 1:
+            (tmp_path / "lock").unlink()
+
+    monkeypatch.setattr("fcntl.flock", remove_first)
+    with locked(tmp_path / "lock", wait=False):
+        assert seen == [True, True]
+        with pytest.raises(UserError, match="another process"), locked(tmp_path / "lock", wait=False):
+            pass
 
 
 def test_a_file_system_without_locks_is_warned_of(

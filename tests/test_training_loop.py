@@ -64,7 +64,7 @@ def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("stop_at", [1, 4, 7, 11])  # the last one comes when nothing is left but to save
+@pytest.mark.parametrize("stop_at", [1, 4, 7, 11])
 def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path: Path, stop_at: int) -> None:
     straight = run(tmp_path / "straight")
 
@@ -82,6 +82,21 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path: Path, stop_at: int) -
         for name in ("straight", "stopped")
     ]
     assert equal(*optimizers)
+
+
+def test_a_stop_in_the_last_step_is_a_stop(tmp_path: Path) -> None:
+    class Stopping(Line):
+        calls = 0
+
+        def forward(self, batch: Tensor) -> Tensor:
+            self.calls += 1
+            if self.calls == 12:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().forward(batch)
+
+    with pytest.raises(Interrupted, match="stopped at step 12"):
+        run(tmp_path, line_job(Stopping()))
+    assert finished(tmp_path / "checkpoints")[-1].name.endswith("12")
 
 
 def test_the_log_of_a_resumed_run_has_every_step_once(tmp_path: Path) -> None:
@@ -246,7 +261,7 @@ def test_too_little_memory_names_the_batch_and_what_helps(tmp_path: Path, error:
         if step == 7:
             raise error
 
-    with pytest.raises(UserError, match=r"at step 7 of line, batch: rows of step 7.*optim.accumulate above 2 "):
+    with pytest.raises(UserError, match=r"at step 7 of line, batch: rows of step 7.*accumulate above 2 "):
         run(tmp_path, line_job(Line(), run_out), plan(accumulate=2))
     assert finished(tmp_path / "checkpoints")[-1].name == "step-00000006"
 

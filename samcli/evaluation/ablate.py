@@ -9,7 +9,7 @@ from typing import Any
 from samcli.console import say
 from samcli.data.sample import Sample
 from samcli.errors import UserError
-from samcli.evaluation.ablation_plan import Run, chosen, chosen_datasets, plan_runs
+from samcli.evaluation.ablation_plan import RUN_RESUMED_WITH, Run, chosen, chosen_datasets, plan_runs
 from samcli.evaluation.entries import (
     Answered,
     caption_entry,
@@ -110,7 +110,7 @@ def _check_answers(run: Run, datasets: Sequence[_Dataset]) -> None:
 
 def _carry_out(run: Run, datasets: Sequence[_Dataset], common: _Common, *, overwrite: bool) -> None:
     """Train if need be, answer all datasets, and write the run's results last."""
-    open_run(run.folder, run.recipe, overwrite=overwrite)
+    open_run(run.folder, run.recipe, overwrite=overwrite, may_change=RUN_RESUMED_WITH)
     training = run.recipe.training
     shared, seen = common.of(training.model)
     label = f"row {run.row.row} ({run.row.name}), seed {run.seed}"

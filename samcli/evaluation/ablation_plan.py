@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict
 
 from samcli.errors import UserError
 from samcli.evaluation.tasks import datasets_of, directory_of, task_of
-from samcli.recipe import AblateRecipe, DecodingRecipe, ModelRecipe, RowRecipe, SamRecipe
+from samcli.recipe import RESUMED_WITH, AblateRecipe, DecodingRecipe, ModelRecipe, RowRecipe, SamRecipe
 from samcli.recipe_file import explain_differences, find_recipe, load_recipe
 from samcli.recipe_yaml import read_yaml
 from samcli.run_directory import RECIPE, RESULTS
 
 Settings = TypeVar("Settings")
+RUN_RESUMED_WITH = tuple(f"training.{key}" for key in RESUMED_WITH)
 
 
 class RunRecipe(BaseModel):
@@ -57,7 +58,8 @@ class Run:
         """Whether it was trained and scored, with this recipe."""
         if not (self.folder / RESULTS).exists() or not (self.folder / RECIPE).exists():
             return False
-        return not explain_differences(read_yaml(self.folder / RECIPE), self.recipe.model_dump(mode="json"))
+        former = read_yaml(self.folder / RECIPE)
+        return not explain_differences(former, self.recipe.model_dump(mode="json"), RUN_RESUMED_WITH)
 
     @property
     def state(self) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from samcli.errors import UserError
 from samcli.recipe import SynthRecipe
-from samcli.run_directory import goes_on
+from samcli.run_directory import check_place, goes_on
 from samcli.synth.preview import write_preview
 from samcli.synth.report import report_text, show, write_report
 from samcli.synth.run import identity, synthesise
@@ -27,7 +27,7 @@ def run_synth(
     if show_id is not None:
         return show(out, show_id)
     if dry_run:
-        return _plan(recipe, out)
+        return _plan(recipe, out, overwrite)
     summary = synthesise(recipe, out, shard=parse_shard(shard), retry_failed=retry_failed, overwrite=overwrite)
     lines = [_summary_line(summary)]
     if report:
@@ -56,8 +56,12 @@ def _summary_line(summary: dict[str, Any]) -> str:
     )
 
 
-def _plan(recipe: SynthRecipe, out: Path) -> str:
-    what = "would go on with" if goes_on(out, identity(recipe)) else "would make"
+def _plan(recipe: SynthRecipe, out: Path, overwrite: bool) -> str:
+    check_place(out)
+    if overwrite:
+        what = "would remove the run that is there, if any, and make"
+    else:
+        what = "would go on with" if goes_on(out, identity(recipe)) else "would make"
     return (
         f"{what} {recipe.samples} samples of {recipe.dataset} ({recipe.split} split, seed {recipe.seed}, "
         f"{recipe.size} pixels a side) in {out}; nothing is missing: the embedded world needs no weights"

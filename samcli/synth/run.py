@@ -70,11 +70,12 @@ def _checked(shard: Shard | None, overwrite: bool) -> Shard:
 
 
 def _open(recipe: SynthRecipe, out: Path, retry_failed: bool, overwrite: bool) -> None:
-    """Claim the directory for the recipe."""
+    """Claim the directory for the recipe; shards that start at once do so one after the other."""
     if retry_failed and (overwrite or not (out / RECIPE).exists()):
         raise UserError(f"{out}: --retry-failed is for a run that is there; leave out --retry-failed to make one")
-    if not open_run(out, identity(recipe), overwrite=overwrite):
-        record_environment(out, seed=recipe.seed)
+    with locked(out / ".open.lock", wait=True):
+        if not open_run(out, identity(recipe), overwrite=overwrite):
+            record_environment(out, seed=recipe.seed)
 
 
 def identity(recipe: SynthRecipe) -> SynthRecipe:

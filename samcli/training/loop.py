@@ -187,8 +187,8 @@ class _Run(Generic[BatchT, ModuleT]):
         at_once, passes = self.job.step_samples // self.parts, self.plan.optim.accumulate
         return enough_memory(
             f"at step {self.step} of {self.job.name}, batch: {self.job.describe(self.step)}",
-            f"a pass holds {at_once} samples: --resume with optim.accumulate above {passes} goes on from the last "
-            "checkpoint to the same result; a lower --batch-size or --dtype bfloat16 need a new run",
+            f"a pass holds {at_once} samples: accumulate above {passes} makes it smaller; else a smaller batch_size or "
+            "dtype bfloat16. The last good checkpoint is kept",
         )
 
     def _backward(self) -> float:

@@ -19,7 +19,7 @@ from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import small_config
 from samcli.recipe import BaseRecipe, ModelRecipe, SamRecipe
 from samcli.training.costs import Load, step_flops, step_memory
-from samcli.training.optim import total_steps
+from samcli.training.optim import build_optimizers, total_steps
 from samcli.training.plan_data import TrainingData, find_training_data, local_base, missing_weights
 from samcli.training.plan_table import plan_table
 from samcli.training.small.base import build_processor, check_queries
@@ -72,8 +72,8 @@ def plan_text(plan: dict[str, Any]) -> str:
 def meta_model(recipe: SamRecipe) -> SemanticAlignmentModel | None:
     """The recipe's model without numbers, its base's sizes known or read from its `config.json`; None without either.
 
-    Raises UserError for layers that the base lacks, for longer instructions than its Q-Former takes, and for a base
-    that is something else.
+    Raises UserError for layers that the base lacks, for longer instructions than its Q-Former takes, for an optimiser
+    that has nothing to do, and for a base that is something else.
     """
     config = _config(recipe.model)
     if config is None:
@@ -85,6 +85,7 @@ def meta_model(recipe: SamRecipe) -> SemanticAlignmentModel | None:
         except ValueError as error:
             raise UserError(str(error)) from error
     model.check_instruction_length(recipe.text.qformer_tokens)
+    build_optimizers(model.trained_parameters(), recipe.optim)
     return model
 
 

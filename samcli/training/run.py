@@ -8,15 +8,12 @@ from accelerate import Accelerator
 
 from samcli.console import be_quiet, say
 from samcli.errors import UserError
-from samcli.recipe import BaseRecipe, SamRecipe
-from samcli.run_directory import RESULTS, held, open_run, record_environment
+from samcli.recipe import RESUMED_WITH, BaseRecipe, SamRecipe
+from samcli.run_directory import RESULTS, goes_on, held, open_run, record_environment
 from samcli.training.checkpoint import finished
 from samcli.training.loop import new_accelerator
 from samcli.training.sam_run import train_sam
 from samcli.training.small.base import train_base
-
-# What a run may be resumed with other values of: where and how fast it runs, not what comes out of it.
-_MAY_CHANGE = ("workers", "checkpoint", "data.workers", "model.device", "optim.accumulate")
 
 
 def run_training(recipe: SamRecipe | BaseRecipe, out: Path, *, resume: bool, overwrite: bool) -> None:
@@ -45,12 +42,15 @@ def run_training(recipe: SamRecipe | BaseRecipe, out: Path, *, resume: bool, ove
 def _open(
     recipe: SamRecipe | BaseRecipe, out: Path, accelerator: Accelerator, *, resume: bool, overwrite: bool
 ) -> None:
-    there = open_run(out, recipe, overwrite=overwrite, may_change=_MAY_CHANGE)
-    started = any(finished(folder) for folder in (out / "checkpoints", *out.glob("*/checkpoints")))
-    if there and started and not resume and not (out / RESULTS).exists():
-        raise UserError(
-            f"{out} holds an unfinished run of this recipe: --resume goes on with it, --overwrite starts anew"
-        )
+    if not overwrite and goes_on(out, recipe, RESUMED_WITH):
+        if (out / RESULTS).exists():
+            return
+        started = any(finished(folder) for folder in (out / "checkpoints", *out.glob("*/checkpoints")))
+        if started and not resume:
+            raise UserError(
+                f"{out} holds an unfinished run of this recipe: --resume goes on with it, --overwrite starts anew"
+            )
+    open_run(out, recipe, overwrite=overwrite, may_change=RESUMED_WITH)
     more: dict[str, Any] = {"seed": recipe.seed, "device": str(accelerator.device)}
     record_environment(out, processes=accelerator.num_processes, **more)
 
