@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samcli.answers import answer_record, for_terminal
-from samcli.console import progress, say
+from samcli.console import progress, say, warn
 from samcli.data.image import open_image
 from samcli.data.sample import locate
 from samcli.errors import UserError
-from samcli.files import JsonLines, contents_hash
+from samcli.files import JsonLines, contents_hash, write_text
 from samcli.lock import locked
 from samcli.memory import enough_memory
 from samcli.model.weights import loaded_weights
@@ -116,22 +116,26 @@ def caption_batch(
 
     A line is what `caption_images` returns, with "id", "images_hash", "weights", "decoding" and "error": null, or why
     there is no text. The same call again goes on where the last one stopped; failed requests are tried again when their
-    lines are removed. Raises UserError, before any work, for faults in `requests` and when `out` holds answers to
-    something else: other requests or pictures, other weights under the same names, another decoding.
+    pictures have changed or their lines are removed. Raises UserError, before any work, for faults in `requests` and
+    when `out` holds answers to something else: other requests or pictures, other weights under the same names, another
+    decoding; and in the end, when no request could be answered.
     """
     if batch_size < 1:
         raise UserError(f"batch_size {batch_size}: must be above 0")
     decoding = decoding or captioner.traits.decoding
     wanted = read_requests(requests, image_root)
     file = open_answers(requests, out)
-    with locked(out, wait=False, of=out):
+    with locked(out.with_name(f".{out.name}.lock"), wait=False, of=out):
         weights = {part: identity[:16] for part, identity in loaded_weights(captioner).items()}
         settings = {"weights": weights, "decoding": decoding.model_dump(mode="json")}
         records = file.read()
         there = {str(record.get("id")) for record in records if isinstance(record, dict)}
         blank = {str(one.id): _record(captioner, one, settings, None, None) for one in wanted if str(one.id) in there}
-        done = _check_answers(out, records, blank)
+        kept = [record for record in records if not _is_mended(record, blank)]
+        done = _check_answers(out, kept, blank)
         file.trim()
+        if len(kept) < len(records):
+            write_text(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept))
         left = [one for one in wanted if str(one.id) not in done]
         failed = sum(record["error"] is not None for record in done.values())
         with progress("captions", len(wanted), len(done)) as advance:
@@ -141,7 +145,19 @@ def caption_batch(
                     failed += record["error"] is not None
                     advance(1)
     say(f"{out}: number of answers: {len(wanted) - failed}, of failed requests: {failed}")
+    _report_failures(out, file)
     return {"requests": len(wanted), "failed": failed, "out": str(out)}
+
+
+def _report_failures(out: Path, file: JsonLines) -> None:
+    """Name requests that failed; raises UserError when none was answered."""
+    records = file.read()
+    if failed := [record for record in records if record["error"] is not None]:
+        named = "; ".join(f"{record['id']}: {record['error']}" for record in failed[:_FAULTS_SHOWN])
+        told = f"{out}: requests that failed: {len(failed)} of {len(records)}: {named}"
+        if len(failed) == len(records):
+            raise UserError(told)
+        warn(told)
 
 
 def open_answers(requests: Path, out: Path) -> JsonLines:
@@ -164,6 +180,14 @@ def _is_json(line: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _is_mended(record: Any, blank: dict[str, dict[str, Any]]) -> bool:
+    """Whether a request failed over pictures that are others now, and so is to be tried again."""
+    if not isinstance(record, dict) or not record.get("error"):
+        return False
+    expected = blank.get(str(record.get("id")))
+    return expected is not None and record.get("images_hash") != expected["images_hash"]
 
 
 def _check_answers(out: Path, records: list[Any], blank: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

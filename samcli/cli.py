@@ -55,7 +55,7 @@ OptionalRecipe = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's key, such as optim.epochs=2."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe, such as seed=1."),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Directory of the run. Default: runs/RECIPE.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove the run that is in --out and start anew.")]
@@ -268,9 +268,13 @@ def ablate(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train and score rows that differ in a few settings, with several seeds; finished rows are not run again."""
+    """Train and score rows that differ in a few settings, with several seeds; finished rows are not run again.
+
+    --set takes keys of the ablation, and of its training recipe, where a row doesn't say otherwise.
+    """
     from samcli.evaluation.command import run_ablation
     from samcli.recipe import AblateRecipe
+    from samcli.recipe_file import parse_overrides
 
     flags = {
         "seeds": seeds,
@@ -278,13 +282,16 @@ def ablate(
         "decoding.beams": beams,
         "decoding.max_length": max_length,
     }
-    resolved = _recipe(AblateRecipe, recipe, settings, flags)
-    changes = {"model.device": device, "model.dtype": dtype, "seed": seed}
+    of_training = [text for text in settings or [] if text.split(".")[0].split("=")[0].strip() in _of_training_alone()]
+    own = [text for text in settings or [] if text not in of_training]
+    resolved = _recipe(AblateRecipe, recipe, own, flags)
+    of_rows = {"model.device": device, "model.dtype": dtype, "seed": seed}
     text = run_ablation(
         resolved,
         out or _default_out(recipe),
         only=only,
-        changes={key: value for key, value in changes.items() if value is not None},
+        settings=dict(parse_overrides(of_training)),
+        flags={key: value for key, value in of_rows.items() if value is not None},
         overwrite=overwrite,
         form=form,
         dry_run=dry_run,
@@ -345,6 +352,13 @@ def _recipe(schema: Any, name: str | None, settings: list[str] | None, flags: di
 
     overrides = parse_overrides(settings or []) + [(key, value) for key, value in flags.items() if value is not None]
     return load_recipe(schema, find_recipe(name) if name else None, overrides)
+
+
+def _of_training_alone() -> set[str]:
+    """Sections and keys that a training recipe has and an ablation's hasn't."""
+    from samcli.recipe import AblateRecipe, SamRecipe
+
+    return set(SamRecipe.model_fields) - set(AblateRecipe.model_fields)
 
 
 def _refuse(options: dict[str, Any], reason: str) -> None:

@@ -26,6 +26,8 @@ _MAP_SIDE = 640  # pixels of the longer side
 def check_explainable(captioner: "Captioner") -> None:
     """Raise UserError when the model has no weights to show: no guidance, or fixed weights."""
     guidance = captioner.model.guidance
+    if guidance is None and captioner.adapter is not None:
+        raise UserError(f"--explain: adapter {captioner.adapter} was trained without guidance, so it weighs no patches")
     if guidance is None:
         raise UserError(f"--explain shows the adapter's weights, and {captioner.name} has none: give --adapter")
     if guidance.settings.weights == "mean":

@@ -195,6 +195,30 @@ def test_picture_that_cannot_be_read_fails_its_request_alone(
     assert first["error"] is None
 
 
+def test_a_mended_picture_is_tried_again_and_other_answers_stay(
+    captioner: Captioner, images: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.png").write_text("<html>", encoding="utf-8")
+    requests, out = write(tmp_path, request(images=["bad.png"]), request()), tmp_path / "out.jsonl"
+    caption_batch(captioner, requests, out, GREEDY)
+    assert "requests that failed: 1 of 2: 1: " in capsys.readouterr().err
+    kept = out.read_text(encoding="utf-8").splitlines()[1]
+    shutil.copy(images[0], tmp_path / "bad.png")
+    assert caption_batch(captioner, requests, out, GREEDY)["failed"] == 0
+    lines = out.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == kept
+    assert json.loads(lines[1])["id"] == 1
+    assert len(lines) == 2
+
+
+def test_a_batch_of_which_nothing_can_be_answered_is_an_error(
+    captioner: Captioner, images: list[Path], tmp_path: Path
+) -> None:
+    images[0].write_text("<html>", encoding="utf-8")
+    with pytest.raises(UserError, match=r"requests that failed: 1 of 1: 1: .*looks like HTML"):
+        caption_batch(captioner, write(tmp_path, request()), tmp_path / "out.jsonl", GREEDY)
+
+
 @pytest.mark.parametrize("keep", [0, 1, 2])
 def test_batch_goes_on_where_it_stopped(captioner: Captioner, images: list[Path], tmp_path: Path, keep: int) -> None:
     requests = write(tmp_path, *(request(prompt=prompt) for prompt in ("a cat", "a dog", "the dog")))
@@ -389,7 +413,7 @@ def test_out_that_is_something_else(captioner: Captioner, images: list[Path], tm
 
 def test_two_processes_never_answer_into_one_file(captioner: Captioner, images: list[Path], tmp_path: Path) -> None:
     requests, out = write(tmp_path, request()), tmp_path / "out.jsonl"
-    with locked(out, wait=False):  # as another process would
+    with locked(tmp_path / ".out.jsonl.lock", wait=False):  # as another process would
         assert refusal(captioner, requests, out) == f"{out}: another process is at work there; wait for it, or stop it"
     caption_batch(captioner, requests, out, GREEDY)
 

@@ -16,7 +16,7 @@ from samcli import __version__, cli
 from samcli.console import say, stderr, warn
 from samcli.errors import Interrupted
 from samcli.evaluation.command import default_out
-from samcli.recipe import EvalRecipe, ModelRecipe
+from samcli.recipe import AblateRecipe, EvalRecipe, ModelRecipe
 from samcli.synth.command import parse_shard
 from tests.test_kill import recipe as kill_recipe
 
@@ -262,6 +262,29 @@ def test_the_first_seed_and_the_device_of_an_ablation_can_be_chosen(
     refused = sam("ablate", path, *more, "--dtype", "int4")
     assert refused.code == 2
     assert "model.dtype" in refused.err
+
+
+def test_an_ablation_takes_settings_of_its_training_where_rows_say_nothing(
+    sam: Sam, small_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "table.yaml"
+    rows = "[{row: 2, name: data, overrides: {guidance.enabled: false}}, {row: 7, name: SAM}]"
+    path.write_text(f"kind: ablate\nbase: {small_recipe}\nrows: {rows}\n")
+    seen = []
+
+    def note(recipe: AblateRecipe, *_: Any, **__: Any) -> dict[str, Any]:
+        seen.append(recipe)
+        return {"rows": [], "n": {}}
+
+    monkeypatch.setattr("samcli.evaluation.ablate.ablate", note)
+    settings = ("--set", "optim.epochs=2", "--set", "guidance.enabled=true", "--set", "limit=3")
+    assert sam("ablate", path, *settings, "--format", "json").code == 0
+    (recipe,) = seen
+    assert recipe.limit == 3
+    assert [row.overrides for row in recipe.rows] == [
+        {"optim.epochs": 2, "guidance.enabled": False},
+        {"optim.epochs": 2, "guidance.enabled": True},
+    ]
 
 
 def test_evaluations_have_directories_of_their_own(sam: Sam, tmp_path: Path) -> None:

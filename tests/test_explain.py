@@ -1,5 +1,6 @@
 """Maps of the adaptive weights: the numbers are the model's, the colours the numbers', and nothing is overwritten."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,9 @@ def refusal(one: Captioner, images: list[Path], directory: Path) -> str:
 
 def test_no_guidance(base: Path, images: list[Path], tmp_path: Path) -> None:
     message = refusal(captioner(base, enabled=False), images, tmp_path / "maps")
+    assert message == "--explain: adapter adapter was trained without guidance, so it weighs no patches"
+    bare = replace(captioner(base, enabled=False), adapter=None)
+    message = refusal(bare, images, tmp_path / "maps")
     assert message == "--explain shows the adapter's weights, and small has none: give --adapter"
 
 

@@ -243,6 +243,8 @@ def _how_to_get(name: str, root: Path, source: Source | None, found: list[Path])
         f"image paths relative to {directory}/",
         "name another place: $SAM_DATA, --data-root (sam eval) or --set data.root=DIR (sam train)",
     ]
+    if os.path.isfile(Path(name) / ANNOTATIONS):
+        lines.append(f"{name} is a directory: give its name, {Path(name).name}, and --data-root {Path(name).parent}")
     if source:
         count = f"{source.images} images" if source.images else "one or more images"
         lines.append(f"{source.directory} ({source.task}, {count} a sample) is published by {source.publisher}")

@@ -174,7 +174,7 @@ def _training(base: str, row: RowRecipe, later: int) -> SamRecipe:
     return recipe.model_copy(update={"seed": recipe.seed + later})
 
 
-def overridden(recipe: AblateRecipe, changes: dict[str, Any]) -> AblateRecipe:
-    """The recipe with changes to the training recipe, by dotted keys, in all of its rows."""
-    rows = tuple(row.model_copy(update={"overrides": row.overrides | changes}) for row in recipe.rows)
+def overridden(recipe: AblateRecipe, settings: dict[str, Any], flags: dict[str, Any]) -> AblateRecipe:
+    """The recipe with changes to the training recipe, by dotted keys: a row's own go over settings, flags over all."""
+    rows = tuple(row.model_copy(update={"overrides": settings | row.overrides | flags}) for row in recipe.rows)
     return recipe.model_copy(update={"rows": rows})

@@ -54,20 +54,21 @@ def run_ablation(
     out: Path,
     *,
     only: str | None,
-    changes: dict[str, Any],
+    settings: dict[str, Any],
+    flags: dict[str, Any],
     overwrite: bool,
     form: str,
     dry_run: bool,
 ) -> str:
     """Run the ablation, or list what would be run; return the results as text.
 
-    `changes` are to the training recipe, by dotted keys, in all rows.
+    `settings` change the training recipe, by dotted keys, where rows don't say otherwise; `flags` whatever they say.
     """
     from samcli.evaluation import ablation_plan
     from samcli.evaluation.ablate import ablate  # loads torch, which scoring alone doesn't need
 
     chosen = check_form(form)
-    recipe = ablation_plan.overridden(recipe, changes)
+    recipe = ablation_plan.overridden(recipe, settings, flags)
     rows = parse_rows(only)
     if dry_run:
         plan = ablation_plan.dry_run(recipe, out, only=rows)

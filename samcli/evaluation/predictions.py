@@ -15,6 +15,7 @@ from samcli.errors import UserError
 from samcli.files import read_json
 
 _SHOWN = 10
+_EXAMPLE = '{"id": 0, "prediction": "A red sofa."}'
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _list(file: Path) -> Iterator[tuple[str, Any]]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: can't be read as JSON: {error}") from None
     if not isinstance(records, list):
-        raise UserError(f"{file}: must hold a JSON list of predictions (lines of JSON belong in a .jsonl file)")
+        raise UserError(f"{file}: must hold a JSON list of records such as {_EXAMPLE} (.jsonl: a line each)")
     for number, record in enumerate(records, 1):
         yield f"record {number}", record
 

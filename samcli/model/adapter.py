@@ -91,7 +91,9 @@ def find_adapter(name: str) -> Adapter:
     directory = _directory(name)
     missing = [entry for entry in (TENSORS, RECORD) if not (directory / entry).is_file()]
     if missing:
-        raise UserError(f"{name} is not an adapter: it lacks {', '.join(missing)}; `sam train` writes them")
+        inner = directory / "adapter"
+        hint = f"did you mean {inner}?" if (inner / RECORD).is_file() else "`sam train` writes them"
+        raise UserError(f"{name} is not an adapter: it lacks {', '.join(missing)}; {hint}")
     record = read_json(directory / RECORD)
     if not isinstance(record, dict):
         raise UserError(f"{name} is not an adapter: its {RECORD} holds no object; `sam train` writes it")

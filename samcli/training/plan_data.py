@@ -67,7 +67,8 @@ def _not_there(settings: DataRecipe, samples: int | None, reason: str) -> Traini
 def _lacking(settings: DataRecipe, directory: Path, samples: Sequence[Sample]) -> list[str]:
     lacking = []
     if settings.samples is not None and len(samples) < settings.samples:
-        lacking.append(f"data: {directory} has {len(samples):,} samples; data.samples asks for {settings.samples:,}")
+        wanted = f"data.samples asks for {settings.samples:,} (null: all of them)"
+        lacking.append(f"data: {directory} has {len(samples):,} samples; {wanted}")
     if absent := missing_images(samples[: settings.samples]):
         lacking.append(f"data: {len(absent):,} images that {directory} names are not there, first {absent[0]}")
     return lacking

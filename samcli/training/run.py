@@ -50,6 +50,8 @@ def _open(
             raise UserError(
                 f"{out} holds an unfinished run of this recipe: --resume goes on with it, --overwrite starts anew"
             )
+    elif resume:
+        say(f"{out} holds nothing to resume: starting anew")
     open_run(out, recipe, overwrite=overwrite, may_change=RESUMED_WITH)
     more: dict[str, Any] = {"seed": recipe.seed, "device": str(accelerator.device)}
     record_environment(out, processes=accelerator.num_processes, **more)

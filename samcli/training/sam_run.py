@@ -130,7 +130,9 @@ def training_samples(settings: DataRecipe) -> tuple[list[Sample], Path]:
     else:
         samples, directory = find_samples(settings)
     if settings.samples is not None and len(samples) < settings.samples:
-        raise UserError(f"{directory} has {len(samples)} samples; data.samples asks for {settings.samples}")
+        raise UserError(
+            f"{directory} has {len(samples)} samples; data.samples asks for {settings.samples} (null: all of them)"
+        )
     return samples[: settings.samples], directory
 
 
