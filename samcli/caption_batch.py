@@ -11,7 +11,7 @@ from samcli.console import progress, say, warn
 from samcli.data.image import open_image
 from samcli.data.sample import locate
 from samcli.errors import UserError
-from samcli.files import JsonLines, contents_hash, write_text
+from samcli.files import JsonLines, contents_hash
 from samcli.lock import locked
 from samcli.memory import enough_memory
 from samcli.model.weights import loaded_weights
@@ -135,29 +135,28 @@ def caption_batch(
         done = _check_answers(out, kept, blank)
         file.trim()
         if len(kept) < len(records):
-            write_text(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept))
+            file.rewrite(kept)
         left = [one for one in wanted if str(one.id) not in done]
-        failed = sum(record["error"] is not None for record in done.values())
         with progress("captions", len(wanted), len(done)) as advance:
             for start in range(0, len(left), batch_size):
                 for record in _answer(captioner, left[start : start + batch_size], decoding, settings):
                     file.append(record)
-                    failed += record["error"] is not None
+                    done[str(record["id"])] = record
                     advance(1)
-    say(f"{out}: number of answers: {len(wanted) - failed}, of failed requests: {failed}")
-    _report_failures(out, file)
-    return {"requests": len(wanted), "failed": failed, "out": str(out)}
+    failed = [record for record in done.values() if record["error"] is not None]
+    say(f"{out}: number of answers: {len(wanted) - len(failed)}, of failed requests: {len(failed)}")
+    if failed:
+        _report_failures(out, failed, len(wanted))
+    return {"requests": len(wanted), "failed": len(failed), "out": str(out)}
 
 
-def _report_failures(out: Path, file: JsonLines) -> None:
+def _report_failures(out: Path, failed: list[dict[str, Any]], requests: int) -> None:
     """Name requests that failed; raises UserError when none was answered."""
-    records = file.read()
-    if failed := [record for record in records if record["error"] is not None]:
-        named = "; ".join(f"{record['id']}: {record['error']}" for record in failed[:_FAULTS_SHOWN])
-        told = f"{out}: requests that failed: {len(failed)} of {len(records)}: {named}"
-        if len(failed) == len(records):
-            raise UserError(told)
-        warn(told)
+    named = "; ".join(f"{record['id']}: {record['error']}" for record in failed[:_FAULTS_SHOWN])
+    told = f"{out}: requests that failed: {len(failed)} of {requests}: {named}"
+    if len(failed) == requests:
+        raise UserError(told)
+    warn(told)
 
 
 def open_answers(requests: Path, out: Path) -> JsonLines:

@@ -282,8 +282,8 @@ def ablate(
         "decoding.beams": beams,
         "decoding.max_length": max_length,
     }
-    of_training = [text for text in settings or [] if text.split(".")[0].split("=")[0].strip() in _of_training_alone()]
-    own = [text for text in settings or [] if text not in of_training]
+    of_training = [text for text in settings or [] if _is_of_training(text)]
+    own = [text for text in settings or [] if not _is_of_training(text)]
     resolved = _recipe(AblateRecipe, recipe, own, flags)
     of_rows = {"model.device": device, "model.dtype": dtype, "seed": seed}
     text = run_ablation(
@@ -354,11 +354,12 @@ def _recipe(schema: Any, name: str | None, settings: list[str] | None, flags: di
     return load_recipe(schema, find_recipe(name) if name else None, overrides)
 
 
-def _of_training_alone() -> set[str]:
-    """Sections and keys that a training recipe has and an ablation's hasn't."""
+def _is_of_training(setting: str) -> bool:
+    """Whether KEY=VALUE names a key that a training recipe has and an ablation's hasn't."""
     from samcli.recipe import AblateRecipe, SamRecipe
 
-    return set(SamRecipe.model_fields) - set(AblateRecipe.model_fields)
+    section = setting.replace("=", ".").split(".")[0].strip()
+    return section in SamRecipe.model_fields.keys() - AblateRecipe.model_fields.keys()
 
 
 def _refuse(options: dict[str, Any], reason: str) -> None:

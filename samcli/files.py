@@ -164,7 +164,7 @@ class JsonLines:
 
     def append(self, record: Any) -> None:
         """Add a record and flush it to disk; raises UserError when the disk is full or the file can't be written."""
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+        line = _json_line(record)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "a", encoding="utf-8") as file:
@@ -174,6 +174,10 @@ class JsonLines:
         except OSError as error:
             raise UserError(f"can't write {self.path}: {error.strerror or error}") from error
 
+    def rewrite(self, records: Iterable[Any]) -> None:
+        """Make the file hold these records alone, atomically; raises UserError when that can't be done."""
+        write_text(self.path, "".join(map(_json_line, records)))
+
     def _bytes(self) -> bytes:
         """What the file holds; nothing where there is none."""
         try:
@@ -182,6 +186,10 @@ class JsonLines:
             return b""
         except OSError as error:
             raise UserError(f"{self.path}: can't be read: {error.strerror or error}") from error
+
+
+def _json_line(record: Any) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def sha256(path: Path) -> str:

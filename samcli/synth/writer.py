@@ -139,8 +139,7 @@ def merge(out: Path, entries: dict[int, Entry]) -> None:
     annotations = [entry.annotation for entry in entries.values() if entry.annotation]
     with atomic_write(out / ANNOTATIONS) as file:
         file.write("[\n" + ",\n".join(_line(annotation) for annotation in annotations) + "\n]\n")
-    with atomic_write(out / MANIFEST) as file:
-        file.writelines(_line(entry.manifest) + "\n" for entry in entries.values())
+    JsonLines(out / MANIFEST).rewrite(entry.manifest for entry in entries.values())
     for path in _part_paths(out):
         path.unlink(missing_ok=True)
 

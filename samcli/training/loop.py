@@ -3,7 +3,6 @@
 A batch is a function of the step alone, so a run that goes on from a checkpoint sees what the uninterrupted one saw.
 """
 
-import json
 import math
 import sys
 import time
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 
 from samcli.console import progress, say
 from samcli.errors import Interrupted, UserError
-from samcli.files import JsonLines, write_text
+from samcli.files import JsonLines
 from samcli.memory import enough_memory
 from samcli.model.load import resolve_device
 from samcli.recipe import CheckpointRecipe, OptimRecipe
@@ -316,4 +315,4 @@ class _Run(Generic[BatchT, ModuleT]):
     def _trim_log(self) -> None:
         """Drop log lines of steps that will be done again."""
         kept = [record for record in self.log.read() if record["step"] <= self.step]
-        write_text(self.log.path, "".join(json.dumps(record) + "\n" for record in kept))
+        self.log.rewrite(kept)

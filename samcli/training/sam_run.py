@@ -155,7 +155,6 @@ def sam_job(
         return augment(whole, rng) if recipe.data.augment == "released" else whole
 
     def batch(step: int, part: int, parts: int) -> Batch:
-        places = range(a_step)[part::parts]
         mine = chosen(step)[part::parts]
         instructions = [sample.instruction for sample in mine]
         answers = [sample.references[0] for sample in mine]
@@ -166,7 +165,7 @@ def sam_job(
             made = Batch(counts, image_embeds=features.get(paths), **texts)
         else:
             # each sample has chances of its own, however the step is shared out
-            chances = [random.Random(f"augment/{seed}/{step}/{place}") for place in places]
+            chances = [random.Random(f"augment/{seed}/{step}/{place}") for place in range(part, a_step, parts)]
             pictures = [
                 processor.square(picture(path, rng))
                 for sample, rng in zip(mine, chances, strict=True)
