@@ -235,8 +235,9 @@ def test_shards_are_read() -> None:
 
 def test_a_signal_within_a_command_exits_with_130() -> None:
     code = (
-        "import sys, time, samcli.caption\n"
+        "import signal, sys, time, samcli.caption\n"
         "from samcli import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in what a shell starts in the background
         "samcli.caption.run_caption = lambda *_, **__: (print('at work', flush=True), time.sleep(60))\n"
         "sys.argv = ['sam', 'caption', 'a.png', '--prompt', 'x']\n"
         "cli.main()"
