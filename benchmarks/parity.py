@@ -25,7 +25,7 @@ from samcli.errors import UserError
 from samcli.files import read_json
 from samcli.model.released import convert_released, released_guidance_and_projection, use_released_norm
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DecodingRecipe, GuidanceRecipe
+from samcli.recipe import DecodingRecipe, GuidanceRecipe, MethodRecipe
 
 PAD, BOS, EOS = 0, 1, 2
 
@@ -80,7 +80,7 @@ def released_model(weights: Mapping[str, Tensor], sizes: Mapping[str, int]) -> S
     guidance = GuidanceRecipe(
         context="all", weights="softmax-images", from_layer=last, to_layer=last, single_image="guided"
     )
-    model = SemanticAlignmentModel(InstructBlipForConditionalGeneration(config), guidance)
+    model = SemanticAlignmentModel(InstructBlipForConditionalGeneration(config), MethodRecipe(guidance=guidance))
     base_state, guidance_state = convert_released(weights, config)
     model.load_state_dict(
         {f"base.{name}": tensor for name, tensor in base_state.items()}

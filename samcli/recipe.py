@@ -31,7 +31,7 @@ class ModelRecipe(Section):
 class GuidanceRecipe(Section):
     """The paper's section 4: bidirectional semantic guidance and adaptive adjustment."""
 
-    enabled: bool = Field(True, description="false: no W-Former, plain InstructBLIP (rows 1 and 2 of Table 3)")
+    enabled: bool = Field(True, description="false: no W-Former, as in all rows of Table 3 but 3 and 7")
     context: Literal["all", "others"] = Field(
         "all", description="images merged for image i: all (released code) or others (Eq. 1: m != i)"
     )
@@ -55,6 +55,62 @@ class GuidanceRecipe(Section):
                 "guidance enters the W-Former before its semantics return; lower from_layer or raise to_layer"
             )
         return self
+
+
+class LinearRecipe(Section):
+    """Row 4 of Table 3: one linear layer takes the W-Former's place."""
+
+    enabled: bool = Field(False, description="true: context through a linear layer; guidance must be off then")
+    reads: Literal["patches", "queries"] = Field(
+        "patches",
+        description="mean over the other images of their patch features, one for all tokens, or of their Q-Former "
+        "tokens at the layer, token by token",
+    )
+    layer: int = Field(12, ge=1, description="Q-Former layer, 1-based, to whose input the context is added")
+    init: Literal["zero", "default"] = Field("zero", description="zero: starts as InstructBLIP; default: torch's own")
+
+
+class VpgcRecipe(Section):
+    """Row 5 of Table 3: VPG-C, whose Q-Former looks again at what the LLM's middle layer asks for (Cheetah)."""
+
+    enabled: bool = Field(False, description="true: a second look at every image, added to the LLM's middle layer")
+    layer: int | None = Field(None, ge=0, description="LLM layer, 0-based, before which it is added; null: the middle")
+    train_projection: bool = Field(True, description="whether the projection into the LLM trains too")
+
+
+class MmiclRecipe(Section):
+    """Row 6 of Table 3: MMICL's training, which reaches into the LLM's attention."""
+
+    enabled: bool = Field(False, description="true: queries and values of the LLM's first layers train")
+    form: Literal["weights", "low-rank"] = Field(
+        "weights", description="the matrices themselves, or a low-rank sum beside each (LoRA, for an equal budget)"
+    )
+    layers: Positive = Field(2, description="LLM layers, from the first, that train")
+    rank: Positive = Field(36, description="of low-rank; 36 gives Vicuna-7B as many numbers as SAM's guidance has")
+    declarations: bool = Field(False, description="prompts say `image 0 is`, then that image's visual tokens, for each")
+
+
+def _check_context(guidance: GuidanceRecipe, linear: LinearRecipe) -> None:
+    if guidance.enabled and linear.enabled:
+        raise ValueError("linear.enabled takes the W-Former's place: set guidance.enabled to false with it")
+
+
+class MethodRecipe(Section):
+    """What is added to InstructBLIP: SAM's guidance, or one of the methods that it is compared with."""
+
+    guidance: GuidanceRecipe = GuidanceRecipe()
+    linear: LinearRecipe = LinearRecipe()
+    vpgc: VpgcRecipe = VpgcRecipe()
+    mmicl: MmiclRecipe = MmiclRecipe()
+
+    @model_validator(mode="after")
+    def _one_source_of_context(self) -> Self:
+        _check_context(self.guidance, self.linear)
+        return self
+
+
+NO_METHOD = MethodRecipe(guidance=GuidanceRecipe(enabled=False))
+"""InstructBLIP as it is, projection alone training."""
 
 
 class TextRecipe(Section):
@@ -173,17 +229,30 @@ def _check_lengths(least: int, most: int) -> None:
 
 
 class SamRecipe(Section):
-    """`sam train`: the paper's training, everything frozen but the guide layers, adaptive layer and projection."""
+    """`sam train`: the paper's training; frozen is all but the projection and what the method adds."""
 
     kind: Literal["sam"] = Field("sam", description="sam: training as in the paper, on a trained base")
     seed: int = Field(0, description="of data order, augmentation and initial weights")
     model: ModelRecipe = ModelRecipe()
     guidance: GuidanceRecipe = GuidanceRecipe()
+    linear: LinearRecipe = LinearRecipe()
+    vpgc: VpgcRecipe = VpgcRecipe()
+    mmicl: MmiclRecipe = MmiclRecipe()
     text: TextRecipe = TextRecipe()
     data: DataRecipe = DataRecipe()
     optim: OptimRecipe = OptimRecipe()
     checkpoint: CheckpointRecipe = CheckpointRecipe()
     log_every: Positive = Field(10, description="steps between lines of log.jsonl")
+
+    @model_validator(mode="after")
+    def _one_source_of_context(self) -> Self:
+        _check_context(self.guidance, self.linear)
+        return self
+
+    @property
+    def method(self) -> MethodRecipe:
+        """What is added to the base."""
+        return MethodRecipe(guidance=self.guidance, linear=self.linear, vpgc=self.vpgc, mmicl=self.mmicl)
 
 
 RESUMED_WITH = ("workers", "checkpoint", "data.workers", "model.device", "optim.accumulate")

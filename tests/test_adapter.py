@@ -18,7 +18,7 @@ from samcli.files import save_tensors, sha256
 from samcli.model.adapter import find_adapter, save_adapter
 from samcli.model.load import Base, load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe, ModelRecipe
+from samcli.recipe import GuidanceRecipe, MethodRecipe, ModelRecipe
 from tests.small_models import save_small
 from tests.test_load import SIZES, Bomb, answer, check_precision
 
@@ -33,7 +33,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(base: Base, guidance: GuidanceRecipe = GUIDANCE) -> SemanticAlignmentModel:
     """A model whose trained parameters are all different from what they start from."""
     torch.manual_seed(5)
-    model = SemanticAlignmentModel(base.model, guidance)
+    model = SemanticAlignmentModel(base.model, MethodRecipe(guidance=guidance))
     with torch.no_grad():
         for _, parameter in model.trained_parameters():
             parameter.add_(torch.randn(parameter.shape))
@@ -242,7 +242,7 @@ def test_full_disk_leaves_the_old_adapter(
     base = load_base(ModelRecipe(base=str(saved)))
     monkeypatch.setattr(adapter_module, step, full)
     with pytest.raises(UserError, match="No space left on device"):
-        save_adapter(adapter, SemanticAlignmentModel(base.model, GUIDANCE), record_of(base))
+        save_adapter(adapter, SemanticAlignmentModel(base.model, MethodRecipe(guidance=GUIDANCE)), record_of(base))
     assert {path.name: path.read_bytes() for path in adapter.iterdir()} == before
     assert list(adapter.parent.iterdir()) == [adapter]
     assert find_adapter(str(adapter)).base == str(saved)

@@ -25,7 +25,7 @@ from samcli.model.captioner import Captioner
 from samcli.model.load import load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, WORLD
-from samcli.recipe import DecodingRecipe, GuidanceRecipe
+from samcli.recipe import DecodingRecipe, GuidanceRecipe, MethodRecipe
 from tests.small_models import save_small, small_processor
 from tests.test_load import GREEDY, SIZES
 
@@ -379,7 +379,7 @@ def test_answers_of_other_weights_under_the_same_names(
     requests, out = write(tmp_path, request()), tmp_path / "out.jsonl"
     here = Path(shutil.copytree(model, tmp_path / "here"))
     bare = load_model(str(here), "none", device="cpu")
-    trained = SemanticAlignmentModel(bare.model.base, GuidanceRecipe(from_layer=1, to_layer=2))
+    trained = SemanticAlignmentModel(bare.model.base, MethodRecipe(guidance=GuidanceRecipe(from_layer=1, to_layer=2)))
     adapted = replace(bare, model=trained, adapter="mine")
     caption_batch(adapted, requests, out, GREEDY)
     with torch.no_grad():
@@ -455,7 +455,7 @@ def test_command_explains_the_answer(
 ) -> None:
     guidance = GuidanceRecipe(from_layer=1, to_layer=2)
     base = {"id": str(model), "revision": None, "hash": ""}
-    adapted = SemanticAlignmentModel(captioner.model.base, guidance)
+    adapted = SemanticAlignmentModel(captioner.model.base, MethodRecipe(guidance=guidance))
     save_adapter(tmp_path / "adapter", adapted, {"base": base, "guidance": guidance.model_dump(mode="json")})
     run_caption(images, PROMPT, adapter=str(tmp_path / "adapter"), device="cpu", explain_to=tmp_path / "maps")
     assert (tmp_path / "maps" / "contact_sheet.png").exists()

@@ -29,7 +29,7 @@ from samcli.model.load import load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import WORLD, write_traits
 from samcli.model.weights import weights_hash
-from samcli.recipe import DecodingChanges, DecodingRecipe, EvalRecipe, GuidanceRecipe
+from samcli.recipe import DecodingChanges, DecodingRecipe, EvalRecipe, GuidanceRecipe, MethodRecipe
 from samcli.recipe_file import dump_recipe
 from samcli.synth.world.things import Thing
 from tests.small_models import WORDS, save_small, small_sizes
@@ -379,7 +379,9 @@ def test_a_model_that_is_given_is_known_as_the_one_that_is_named(base: Path, tmp
     assert Subject(named).weights == Subject(named, given).weights == {"base": weights_hash(base)}
     settings = GuidanceRecipe(from_layer=1, to_layer=2)
     record = {"base": {"id": str(base), "revision": None, "hash": ""}, "guidance": settings.model_dump(mode="json")}
-    save_adapter(tmp_path / "adapter", SemanticAlignmentModel(given.model.base, settings), record)
+    save_adapter(
+        tmp_path / "adapter", SemanticAlignmentModel(given.model.base, MethodRecipe(guidance=settings)), record
+    )
     named = named.model_copy(update={"adapter": str(tmp_path / "adapter")})
     given = load_model(str(base), str(tmp_path / "adapter"), device="cpu")
     assert Subject(named).weights == Subject(named, given).weights

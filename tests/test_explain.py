@@ -16,7 +16,7 @@ from samcli.model.captioner import Captioner
 from samcli.model.guidance import Groups
 from samcli.model.load import load_base
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe, ModelRecipe
+from samcli.recipe import GuidanceRecipe, MethodRecipe, ModelRecipe
 from tests.small_models import save_small
 from tests.test_load import SIZES
 
@@ -33,7 +33,7 @@ def captioner(base: Path, **guidance: str | bool) -> Captioner:
     """A model whose weights differ clearly from patch to patch."""
     loaded = load_base(ModelRecipe(base=str(base)))
     settings = GuidanceRecipe.model_validate({"from_layer": 1, "to_layer": 1, **guidance})
-    model = SemanticAlignmentModel(loaded.model, settings).eval()
+    model = SemanticAlignmentModel(loaded.model, MethodRecipe(guidance=settings)).eval()
     if model.guidance is not None:
         torch.nn.init.normal_(model.guidance.adjustment.score.weight, generator=torch.Generator().manual_seed(1))
     return Captioner(model, loaded.processor, "small", "adapter")

@@ -11,7 +11,7 @@ from torch import Tensor
 from samcli.data.batch import Batch
 from samcli.model.guidance import Groups
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DecodingRecipe, GuidanceRecipe
+from samcli.recipe import DecodingRecipe, GuidanceRecipe, MethodRecipe
 from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_sizes, textless_base
 
 LAYERS, POSITIONS, COUNTS = 4, 5, (1, 3, 2)
@@ -27,7 +27,9 @@ MERGES = [
 
 def build(**guidance: Any) -> SemanticAlignmentModel:
     """A small model whose guide layers have learnt something, in float64 to compare sums of different orders."""
-    model = SemanticAlignmentModel(textless_base(SIZES), GuidanceRecipe(**{"from_layer": 2, "to_layer": 3, **guidance}))
+    model = SemanticAlignmentModel(
+        textless_base(SIZES), MethodRecipe(guidance=GuidanceRecipe(**{"from_layer": 2, "to_layer": 3, **guidance}))
+    )
     torch.manual_seed(2)  # the base comes first, so that it is the same for all settings
     for parameter in model.parameters():
         if parameter.dim() > 1:

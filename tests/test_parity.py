@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from benchmarks.parity import app, parity
 from samcli.data.batch import Batch
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DecodingRecipe, GuidanceRecipe
+from samcli.recipe import DecodingRecipe, GuidanceRecipe, MethodRecipe
 from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_sizes, textless_base
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -35,7 +35,9 @@ def test_trained_parameters_at_vicuna_7b_sizes() -> None:
         text_config={"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32},
     )
     with torch.device("meta"):
-        model = SemanticAlignmentModel(InstructBlipForConditionalGeneration(config), GuidanceRecipe())
+        model = SemanticAlignmentModel(
+            InstructBlipForConditionalGeneration(config), MethodRecipe(guidance=GuidanceRecipe())
+        )
     assert sum(parameter.numel() for _, parameter in model.trained_parameters()) == 4_332_417
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 4_332_417
 
@@ -87,7 +89,7 @@ def twins(request: pytest.FixtureRequest) -> tuple[SemanticAlignmentModel, Any]:
     video.load_state_dict(base.state_dict())
     for model in (base, video):
         model.set_attn_implementation(request.param)
-    return SemanticAlignmentModel(base, GuidanceRecipe(from_layer=2, to_layer=3)), video.eval()
+    return SemanticAlignmentModel(base, MethodRecipe(guidance=GuidanceRecipe(from_layer=2, to_layer=3))), video.eval()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from samcli.model.known_sizes import KNOWN, known_config
 from samcli.model.processor import QFORMER_FOLDER
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import small_config
-from samcli.recipe import BaseRecipe, GuidanceRecipe, SamRecipe
+from samcli.recipe import BaseRecipe, GuidanceRecipe, MethodRecipe, SamRecipe
 from samcli.recipe_file import find_recipe, load_recipe
 from samcli.synth.world.sets import SETS
 from samcli.synth.world.tasks import Accept, Group, Story, draw_group, draw_story
@@ -75,7 +75,7 @@ def full() -> SamRecipe:
 
 def small_model(settings: dict[str, Any]) -> SemanticAlignmentModel:
     guidance = GuidanceRecipe(**{"from_layer": 4, "to_layer": 4, **settings})
-    return SemanticAlignmentModel(textless_base(SIZES), guidance)
+    return SemanticAlignmentModel(textless_base(SIZES), MethodRecipe(guidance=guidance))
 
 
 def batch() -> Batch:

@@ -13,7 +13,7 @@ from benchmarks.parity import configuration
 from samcli.errors import UserError
 from samcli.model.released import convert_released, released_guidance_and_projection, use_released_norm
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe
+from samcli.recipe import GuidanceRecipe, MethodRecipe
 
 GOLDEN = Path(__file__).parent / "goldens" / "reference-a"
 TRAINED = ("attn.", "llm_proj.", "Qformer.bert.encoder.one_2_muliple.", "Qformer.bert.encoder.multiple_2_one.")
@@ -38,7 +38,9 @@ def trained(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def test_a_complete_checkpoint_loads_strictly(state: dict[str, Tensor], config: InstructBlipConfig) -> None:
     base, guidance = convert_released(state, config)
-    model = SemanticAlignmentModel(InstructBlipForConditionalGeneration(config), GuidanceRecipe())
+    model = SemanticAlignmentModel(
+        InstructBlipForConditionalGeneration(config), MethodRecipe(guidance=GuidanceRecipe())
+    )
     assert model.guidance is not None
     model.base.load_state_dict(base)
     model.guidance.load_state_dict(guidance)
@@ -88,7 +90,9 @@ def test_all_faults_are_in_one_message(state: dict[str, Tensor], config: Instruc
 def test_the_authors_checkpoint_has_the_names_of_an_adapter(
     trained: dict[str, Tensor], config: InstructBlipConfig
 ) -> None:
-    model = SemanticAlignmentModel(InstructBlipForConditionalGeneration(config), GuidanceRecipe())
+    model = SemanticAlignmentModel(
+        InstructBlipForConditionalGeneration(config), MethodRecipe(guidance=GuidanceRecipe())
+    )
     expected = {name: parameter.shape for name, parameter in model.trained_parameters()}
     found = released_guidance_and_projection(trained, config)
     assert {name: tensor.shape for name, tensor in found.items()} == expected

@@ -9,7 +9,7 @@ from PIL import Image
 
 from samcli.data.sample import Sample
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe, SamRecipe
+from samcli.recipe import GuidanceRecipe, MethodRecipe, SamRecipe
 from samcli.training.sam_run import sam_job
 from tests.small_models import small_base, small_processor, small_sizes
 
@@ -32,7 +32,7 @@ def samples(tmp_path: Path) -> list[Sample]:
 @pytest.mark.parametrize("augment", ["none", "released"])
 def test_a_step_is_the_same_however_it_is_shared_out(samples: list[Sample], augment: str) -> None:
     recipe = SamRecipe.model_validate({"data": {"augment": augment}})
-    model = SemanticAlignmentModel(small_base(SIZES), GuidanceRecipe(from_layer=1, to_layer=2))
+    model = SemanticAlignmentModel(small_base(SIZES), MethodRecipe(guidance=GuidanceRecipe(from_layer=1, to_layer=2)))
     job = sam_job(recipe, model, small_processor(SIZES), samples, None, 3)
 
     def pixels(step: int, parts: int) -> torch.Tensor:

@@ -20,7 +20,7 @@ from samcli.model.features import FeatureCache
 from samcli.model.load import TINY, load_base, load_model, traits_of
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, WORLD
-from samcli.recipe import DecodingRecipe, GuidanceRecipe, ModelRecipe, TextRecipe
+from samcli.recipe import DecodingRecipe, GuidanceRecipe, MethodRecipe, ModelRecipe, TextRecipe
 from tests.small_models import save_small, small_sizes
 
 GREEDY = DecodingRecipe(beams=1, max_length=10)
@@ -75,7 +75,7 @@ def test_a_checkout_without_the_embedded_model_says_so(
 def trained(saved: Path, directory: Path, **record: Any) -> Path:
     """An adapter for the saved model whose record says more."""
     guidance = GuidanceRecipe(from_layer=1, to_layer=2)
-    model = SemanticAlignmentModel(load_base(ModelRecipe(base=str(saved))).model, guidance)
+    model = SemanticAlignmentModel(load_base(ModelRecipe(base=str(saved))).model, MethodRecipe(guidance=guidance))
     base = {"id": str(saved), "revision": None, "hash": ""}
     save_adapter(directory, model, {"base": base, "guidance": guidance.model_dump(mode="json"), **record})
     return directory

@@ -5,6 +5,9 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+IMAGE = -1
+"""Stands in a prompt's ids where the visual tokens of the next image go, for all images or for none."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -16,7 +19,7 @@ class Batch:
     image_counts: Tensor  # (B,) int64
     qformer_ids: Tensor  # (B, T)
     qformer_mask: Tensor
-    prompt_ids: Tensor  # (B, L), BOS first
+    prompt_ids: Tensor  # (B, L), BOS first; visual tokens go before all of it, or to the `IMAGE`s in it
     prompt_mask: Tensor
     pixel_values: Tensor | None = None
     image_embeds: Tensor | None = None

@@ -28,7 +28,6 @@ from samcli.model.adapter import find_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.features import FeatureCache
 from samcli.model.load import load_base, resolve_device
-from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import AblateRecipe, ModelRecipe
 from samcli.run_directory import RESULTS, held, open_run
 from samcli.training.sam_run import Shared, lent, train_sam
@@ -135,9 +134,8 @@ def _captioner(run: Run, shared: Shared) -> Iterator[Captioner]:
     """The run's model on the shared base, which gets its own projection back afterwards."""
     base = shared.base
     adapter = find_adapter(str(run.folder / "train" / "adapter")) if run.row.train else None
-    guidance = adapter.guidance if adapter is not None else run.recipe.training.guidance
-    with lent(base):
-        model = SemanticAlignmentModel(base.model, guidance)
+    method = adapter.method if adapter is not None else run.recipe.training.method
+    with lent(base, method) as model:
         if adapter is not None:
             adapter.load_into(model)
         model.eval().to(resolve_device(run.recipe.training.model.device))

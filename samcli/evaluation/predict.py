@@ -172,7 +172,8 @@ class _Answers:
     def _generate(self, seen: Seen, instructions: list[str]) -> list[str]:
         if seen.features is None:
             return []
-        texts = self.captioner.processor.texts(instructions, None, self.captioner.text)
+        declared = seen.counts if self.captioner.model.declares_images else None
+        texts = self.captioner.processor.texts(instructions, None, self.captioner.text, declared)
         batch = Batch(torch.tensor(seen.counts), image_embeds=seen.features, **texts).to(self.captioner.device)
         return self.captioner.processor.decode(self.captioner.model.generate(batch, self.decoding))
 

@@ -17,7 +17,7 @@ from samcli.errors import UserError
 from samcli.files import read_json, save_tensors, sha256, sync, write_json, write_text
 from samcli.model.hub import fetch, is_hub_id
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe
+from samcli.recipe import MethodRecipe
 
 FORMAT = 1
 TENSORS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
@@ -31,7 +31,7 @@ class Adapter:
     base: str
     revision: str | None
     base_hash: str
-    guidance: GuidanceRecipe
+    method: MethodRecipe
     tensors: dict[str, Tensor]
     record: dict[str, Any] = field(default_factory=dict)
 
@@ -103,16 +103,27 @@ def find_adapter(name: str) -> Adapter:
             "train it again, or use the version of sam that wrote it"
         )
     try:
-        guidance = GuidanceRecipe.model_validate(record["guidance"])
+        method = _method(record)
         base = record["base"]
         tensors = load_file(directory / TENSORS)
         intact = record.get("sha256") in (None, sha256(directory / TENSORS))
-        adapter = Adapter(name, base["id"], base["revision"], base["hash"], guidance, tensors, record)
+        adapter = Adapter(name, base["id"], base["revision"], base["hash"], method, tensors, record)
     except (KeyError, TypeError, ValidationError, SafetensorError) as error:
         raise UserError(f"{name}: damaged adapter ({type(error).__name__}: {str(error).splitlines()[0]})") from error
     if not intact:
         raise UserError(f"{name}: damaged adapter: {TENSORS} is not the file that {RECORD} was written with")
     return adapter
+
+
+def method_record(method: MethodRecipe) -> dict[str, Any]:
+    """What `adapter.json` says of a method: guidance, whether it is on or off, and what else is on."""
+    settings = method.model_dump(mode="json")
+    return {name: values for name, values in settings.items() if name == "guidance" or values["enabled"]}
+
+
+def _method(record: dict[str, Any]) -> MethodRecipe:
+    others = {name: record[name] for name in MethodRecipe.model_fields if name in record}
+    return MethodRecipe.model_validate({"guidance": record["guidance"]} | others)
 
 
 def _directory(name: str) -> Path:
@@ -125,13 +136,17 @@ def _directory(name: str) -> Path:
     return fetch(name, "adapter", (TENSORS, RECORD, CARD))
 
 
+def _listed(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in settings.items())
+
+
 def _card(record: dict[str, Any]) -> str:
-    base, data, guidance = record["base"], record.get("data", {}), record["guidance"]
+    base, data = record["base"], record.get("data", {})
     facts = {
         "Base": f"`{base['id']}`" + (f", revision {base['revision']}" if base["revision"] else ""),
         "Weights of the base, SHA-256": base["hash"],
         "Trained parameters": f"{record['trained_parameters']:,}",
-        "Guidance": ", ".join(f"{key}: {value}" for key, value in guidance.items()),
+        **{name.capitalize(): _listed(record[name]) for name in MethodRecipe.model_fields if name in record},
         "Data": f"{data['name']}, {data['samples']:,} samples" if data else "not recorded",
     }
     lines = [

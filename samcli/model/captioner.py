@@ -69,7 +69,8 @@ class Captioner:
             raise UserError("the prompt is empty: say what is asked of the images")
         # made small one by one: a group of photographs needs no more memory than its largest
         pictures = [[self.processor.square(as_picture(image)) for image in group] for group in asked]
-        batch = self.processor.batch(pictures, prompts, settings=self.text).to(self.device)
+        declare = self.model.declares_images
+        batch = self.processor.batch(pictures, prompts, settings=self.text, declare=declare).to(self.device)
         ids = self.model.generate(batch, decoding or self.traits.decoding, streamer)
         return self.processor.decode(ids)
 

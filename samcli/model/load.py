@@ -24,7 +24,7 @@ from samcli.model.processor import QFORMER_FOLDER, Processor
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, WORLD, Traits, read_traits
 from samcli.model.weights import commit_of, weights_hash
-from samcli.recipe import GuidanceRecipe, ModelRecipe, TextRecipe
+from samcli.recipe import NO_METHOD, ModelRecipe, TextRecipe
 from samcli.recipe_faults import first_fault
 
 TINY = "tiny"
@@ -91,7 +91,7 @@ def load_model(
     base = load_base(_validated(settings))
     if found is not None:
         found.check_base(base.name, base.weights_hash)
-    sam = _with_guidance(base, found)
+    sam = _with_method(base, found)
     with enough_memory(f"moving {name} in {dtype} to {place}", LESS_MEMORY):
         sam.eval().to(place)
     if found is None:
@@ -154,12 +154,12 @@ def _validated(settings: dict[str, Any]) -> ModelRecipe:
         raise UserError(f"{first['loc'][0]} {first['input']}: {first['msg']}") from error
 
 
-def _with_guidance(base: Base, adapter: Adapter | None) -> SemanticAlignmentModel:
-    """The base with the adapter's guidance and weights; raises UserError when they don't fit."""
+def _with_method(base: Base, adapter: Adapter | None) -> SemanticAlignmentModel:
+    """The base with the adapter's method and weights; raises UserError when they don't fit."""
     if adapter is None:
-        return SemanticAlignmentModel(base.model, GuidanceRecipe(enabled=False, from_layer=1, to_layer=1))
+        return SemanticAlignmentModel(base.model, NO_METHOD)
     try:
-        sam = SemanticAlignmentModel(base.model, adapter.guidance)
+        sam = SemanticAlignmentModel(base.model, adapter.method)
     except ValueError as error:
         raise UserError(f"adapter {adapter.name} does not fit {base.name}: {error}") from error
     adapter.load_into(sam)

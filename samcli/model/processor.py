@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from samcli.data.batch import Batch, pad_right
+from samcli.data.batch import IMAGE, Batch, pad_right
 from samcli.recipe import TextRecipe
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -53,14 +53,23 @@ class Processor:
         return normalise(stacked)
 
     def texts(
-        self, instructions: Sequence[str], answers: Sequence[str] | None, settings: TextRecipe
+        self,
+        instructions: Sequence[str],
+        answers: Sequence[str] | None,
+        settings: TextRecipe,
+        declared: Sequence[int] | None = None,
     ) -> dict[str, Tensor]:
-        """The text fields of a `Batch`; long instructions lose their beginning, as released."""
+        """The text fields of a `Batch`; long instructions lose their beginning, as released.
+
+        `declared` gives the number of images of each sample whose prompt is to name them one by one, as MMICL does.
+        """
         instructions, answers = list(instructions), None if answers is None else list(answers)
         limits: dict[str, Any] = {"truncation": True, "max_length": settings.qformer_tokens}
         qformer_ids = self.qformer_tokenizer(instructions, **limits)["input_ids"]
         limit = settings.prompt_tokens if answers is not None else None
         prompt_ids = self.tokenizer(instructions, truncation=limit is not None, max_length=limit)["input_ids"]
+        if declared is not None:
+            prompt_ids = [self._declare(ids, images) for ids, images in zip(prompt_ids, declared, strict=True)]
         fields = {"qformer": qformer_ids, "prompt": prompt_ids}
         if answers is not None:
             fields["answer"] = [self._answer(answer, settings.answer_tokens) for answer in answers]
@@ -68,6 +77,15 @@ class Processor:
         for name, rows in fields.items():
             tensors[f"{name}_ids"], tensors[f"{name}_mask"] = pad_right(rows)
         return tensors
+
+    def _declare(self, prompt: list[int], images: int) -> list[int]:
+        """The prompt behind `image 0 is`, the place of that image's visual tokens, a full stop, and so on."""
+        declared: list[int] = []
+        for number in range(images):
+            name, end = self.tokenizer([f"image {number} is", "."], add_special_tokens=False)["input_ids"]
+            declared += [*name, IMAGE, *end]
+        opening = 1 if prompt[:1] == [self.tokenizer.bos_token_id] else 0
+        return [*prompt[:opening], *declared, *prompt[opening:]]
 
     def _answer(self, answer: str, limit: int) -> list[int]:
         ids: list[int] = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
@@ -79,11 +97,14 @@ class Processor:
         instructions: Sequence[str],
         answers: Sequence[str] | None = None,
         settings: TextRecipe | None = None,
+        *,
+        declare: bool = False,
     ) -> Batch:
-        """A batch of samples: their pictures, instructions and, for training, answers."""
-        counts = torch.tensor([len(group) for group in images])
+        """A batch of samples: their pictures, instructions and, for training, answers; see `texts`."""
+        counts = [len(group) for group in images]
         pixels = self.pixels([image for group in images for image in group])
-        return Batch(counts, pixel_values=pixels, **self.texts(instructions, answers, settings or TextRecipe()))
+        texts = self.texts(instructions, answers, settings or TextRecipe(), counts if declare else None)
+        return Batch(torch.tensor(counts), pixel_values=pixels, **texts)
 
     def decode(self, ids: Tensor) -> list[str]:
         """Generated ids as text, without special tokens."""

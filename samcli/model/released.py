@@ -14,7 +14,7 @@ from transformers import InstructBlipConfig, InstructBlipForConditionalGeneratio
 
 from samcli.errors import UserError
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe
+from samcli.recipe import GuidanceRecipe, MethodRecipe
 
 RELEASED_NORM_EPSILON = 1e-5
 """Of the norm behind the vision tower in LAVIS; transformers has 1e-6 there, which moves features by up to 5e-5."""
@@ -77,7 +77,9 @@ def _below(prefix: str, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _shapes(config: InstructBlipConfig) -> dict[str, torch.Size]:
     """Names and shapes of the whole model's tensors; nothing is allocated."""
-    anywhere = GuidanceRecipe(from_layer=1, to_layer=1)  # the layers in use have no part in the names
+    anywhere = MethodRecipe(
+        guidance=GuidanceRecipe(from_layer=1, to_layer=1)
+    )  # the layers in use have no part in the names
     with torch.device("meta"):
         model = SemanticAlignmentModel(InstructBlipForConditionalGeneration(config), anywhere)
     return {name: tensor.shape for name, tensor in model.state_dict().items()}

@@ -1,10 +1,10 @@
 """The model: pixels and an instruction become visual tokens, visual tokens and a prompt become a loss or an answer.
 
-Shapes: B samples, M images in all, P positions of an image, V vision width, K query tokens, D LLM width, S the longest
-sequence of visual tokens, prompt and answer together.
+Shapes: B samples, M images in all, P positions of an image, V vision width, K query tokens, H Q-Former width, D LLM
+width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import torch
@@ -20,26 +20,43 @@ from transformers.generation.streamers import BaseStreamer
 from samcli.data.batch import Batch
 from samcli.errors import UserError
 from samcli.model.guidance import Groups, Guidance, QFormerInputs, guided_tokens, in_own_numbers, run_layers
-from samcli.recipe import DecodingRecipe, GuidanceRecipe
-
-IGNORED = -100
+from samcli.model.language import is_decoder_only, reading_layers
+from samcli.model.linear_context import LinearContext
+from samcli.model.mmicl import train_attention
+from samcli.model.sequence import IGNORED, Side, TokenSequence, join, wanted_answers
+from samcli.model.vpgc import SecondLook, Vpgc
+from samcli.recipe import DecodingRecipe, MethodRecipe
 
 
 class SemanticAlignmentModel(nn.Module):
-    """A frozen InstructBLIP whose images guide one another; trained: guidance and the projection into the LLM."""
+    """A frozen InstructBLIP whose images guide one another; trained: guidance and the projection into the LLM.
 
-    def __init__(self, base: InstructBlipForConditionalGeneration, guidance: GuidanceRecipe) -> None:
+    Its rivals of the paper's Table 3 are other settings of `method`.
+    """
+
+    def __init__(self, base: InstructBlipForConditionalGeneration, method: MethodRecipe) -> None:
         """Wrap `base`; its parameters are frozen but for the projection. Raises ValueError for layers it lacks."""
         super().__init__()
-        qformer, vision = base.qformer.config, base.vision_model.config
-        depth = qformer.num_hidden_layers
-        if guidance.enabled and guidance.to_layer > depth:
-            raise ValueError(f"guidance.to_layer is {guidance.to_layer}, but the Q-Former has {depth} layers")
+        _check_layers(base, method)
         self.base = base.requires_grad_(False)
-        self.base.language_projection.float().requires_grad_(True)  # small steps would round away in half precision
-        widths = vision.hidden_size, qformer.hidden_size
-        self.guidance = Guidance(guidance, *widths) if guidance.enabled else None
+        self.method = method
+        self.base.language_projection.float()  # small steps would round away in half precision
+        self.base.language_projection.requires_grad_(method.vpgc.train_projection or not method.vpgc.enabled)
+        widths = base.vision_model.config.hidden_size, base.qformer.config.hidden_size
+        self.guidance = Guidance(method.guidance, *widths) if method.guidance.enabled else None
+        self.linear = LinearContext(method.linear, *widths) if method.linear.enabled else None
+        self.vpgc = Vpgc(method.vpgc, base.query_tokens, self.llm_width) if method.vpgc.enabled else None
+        self._undo: list[Callable[[], None]] = []
+        if self.vpgc is not None:
+            self._undo.append(self.vpgc.watch(reading_layers(base)).remove)
+        if method.mmicl.enabled:
+            self._undo.append(train_attention(base, method.mmicl))
         self.train()
+
+    def release(self) -> None:
+        """Take out of the base's language model what the method put there; the projection stays as trained."""
+        while self._undo:
+            self._undo.pop()()
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of the trained parts; the frozen ones stay in `eval()`, so that no dropout acts in them."""
@@ -52,6 +69,16 @@ class SemanticAlignmentModel(nn.Module):
         """Visual tokens an image."""
         return int(self.base.config.num_query_tokens)
 
+    @property
+    def llm_width(self) -> int:
+        """D."""
+        return int(self.base.language_projection.out_features)
+
+    @property
+    def declares_images(self) -> bool:
+        """Whether prompts are to name their images one by one, with the visual tokens where they are named."""
+        return self.method.mmicl.enabled and self.method.mmicl.declarations
+
     def word_embeddings(self) -> Tensor:
         """The LLM's input embeddings, (vocabulary, D)."""
         table: Tensor = self.base.get_input_embeddings().get_parameter("weight")
@@ -59,10 +86,11 @@ class SemanticAlignmentModel(nn.Module):
 
     def trained_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """The parameters that training changes, by their adapter names."""
-        for name, parameter in self.base.language_projection.named_parameters():
-            yield f"language_projection.{name}", parameter
-        if self.guidance is not None:
-            yield from ((name, p) for name, p in self.guidance.named_parameters() if p.requires_grad)
+        parts = (("", self.base), ("", self.guidance), ("linear.", self.linear), ("vpgc.", self.vpgc))
+        for prefix, part in parts:
+            for name, parameter in part.named_parameters() if part is not None else ():
+                if parameter.requires_grad:
+                    yield prefix + name, parameter
 
     def check_instruction_length(self, tokens: int) -> None:
         """Raise UserError when instructions of so many tokens are longer than the Q-Former takes."""
@@ -86,80 +114,114 @@ class SemanticAlignmentModel(nn.Module):
         tokens, mask = (part[groups.owner] for part in per_sample)
         image_side = QFormerInputs(tokens, mask, image_embeds, self.queries)
         qformer = self.base.qformer
-        if self.guidance is None:
-            output = run_layers(qformer, image_side, tokens, 1, len(qformer.encoder.layer))
-        else:
+        if self.guidance is not None:
             merged, _ = self.guidance.adjustment(image_embeds, groups)
             rows = per_sample if self.guidance.settings.context == "all" else (tokens, mask)
             context_side = QFormerInputs(*rows, merged, self.queries)
             output = guided_tokens(qformer, self.guidance, image_side, context_side, groups)
+        elif self.linear is not None:
+            output = self.linear.tokens(qformer, image_side, groups)
+        else:
+            output = run_layers(qformer, image_side, tokens, 1, len(qformer.encoder.layer))
         return output[:, : self.queries]
 
-    def _embed_instruction(self, text_ids: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Query and instruction tokens of each sample (B, K + T, H) and the additive mask (B, 1, 1, K + T)."""
+    def _embed_instruction(
+        self, text_ids: Tensor, text_mask: Tensor, queries: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Query and instruction tokens of each row (R, K + T, H) and the additive mask (R, 1, 1, K + T).
+
+        `queries` (R, K, H) take the place of the Q-Former's own.
+        """
         self.check_instruction_length(text_ids.shape[1])
-        queries = self.base.query_tokens.expand(len(text_ids), -1, -1)
+        queries = self.base.query_tokens.expand(len(text_ids), -1, -1) if queries is None else queries
         tokens: Tensor = self.base.qformer.embeddings(input_ids=text_ids, query_embeds=queries)
         seen = torch.cat([torch.ones_like(text_mask[:, :1]).expand(-1, self.queries), text_mask], dim=1)
         blocked = torch.finfo(tokens.dtype).min
         return tokens, ((1 - seen).to(tokens.dtype) * blocked)[:, None, None, :]
 
-    def visual_tokens(self, batch: Batch) -> Tensor:
+    def _image_embeds(self, batch: Batch) -> Tensor:
+        """The vision tower's features (M, P, V), which a batch may bring along."""
+        if batch.image_embeds is not None:
+            return batch.image_embeds
+        if batch.pixel_values is None:
+            raise ValueError("the batch has neither pixel_values nor image_embeds")
+        return self.encode_images(batch.pixel_values)
+
+    def visual_tokens(self, batch: Batch, image_embeds: Tensor | None = None) -> Tensor:
         """The visual tokens of every image in the LLM's space, (M, K, D)."""
-        embeds = batch.image_embeds
-        if embeds is None:
-            if batch.pixel_values is None:
-                raise ValueError("the batch has neither pixel_values nor image_embeds")
-            embeds = self.encode_images(batch.pixel_values)
+        embeds = self._image_embeds(batch) if image_embeds is None else image_embeds
         outputs = self.query_outputs(embeds, batch.image_counts, batch.qformer_ids, batch.qformer_mask)
         return in_own_numbers(self.base.language_projection, outputs)
 
     def forward(self, batch: Batch) -> Tensor:
         """The mean cross-entropy over all answer tokens of the batch."""
-        return self.answer_loss(self.visual_tokens(batch), batch)
+        embeds = self._image_embeds(batch)
+        return self.answer_loss(self.visual_tokens(batch, embeds), batch, embeds)
 
-    def answer_loss(self, visual: Tensor, batch: Batch) -> Tensor:
-        """Cross-entropy of the answers behind given visual tokens (M, K, D) and the prompts."""
-        if batch.answer_ids is None or batch.answer_mask is None:
-            raise ValueError("the batch has no answers")
-        prompt = batch.prompt_ids.masked_fill(batch.prompt_mask == 0, IGNORED)
-        answer = batch.answer_ids.masked_fill(batch.answer_mask == 0, IGNORED)
-        texts, text_mask = torch.cat([prompt, answer], dim=1), torch.cat([batch.prompt_mask, batch.answer_mask], dim=1)
-        targets = torch.cat([torch.full_like(prompt, IGNORED), answer], dim=1)
-        embeds, mask, labels = self._sequence(visual, batch.image_counts, texts, text_mask, targets, side="right")
-        hidden = self.base.language_model.get_decoder()(inputs_embeds=embeds, attention_mask=mask).last_hidden_state
-        wanted = labels[:, 1:] != IGNORED  # the head runs where an answer token is predicted, nowhere else
-        logits = self.base.language_model.get_output_embeddings()(hidden[:, :-1][wanted])
-        return nn.functional.cross_entropy(logits.float(), labels[:, 1:][wanted])
+    def answer_loss(self, visual: Tensor, batch: Batch, image_embeds: Tensor | None = None) -> Tensor:
+        """Cross-entropy of the answers behind given visual tokens (M, K, D) and the prompts.
 
-    def _sequence(
-        self, visual: Tensor, counts: Tensor, texts: Tensor, text_mask: Tensor, targets: Tensor, side: str
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Visual tokens, then text, without gaps: embeddings (B, S, D), mask and targets (B, S), padded on `side`."""
-        words = self.base.get_input_embeddings()(texts.clamp(min=0))
-        images, width = int(counts.max()), visual.shape[-1]
-        present = torch.arange(images, device=counts.device) < counts[:, None]  # (B, most images)
-        slots = visual.new_zeros(len(counts), images, self.queries, width)
-        slots = slots.masked_scatter(present[:, :, None, None], visual).flatten(1, 2)
-        slot_mask = present.repeat_interleave(self.queries, dim=1).to(text_mask.dtype)
-        embeds = torch.cat([slots.to(words.dtype), words], dim=1)
-        mask = torch.cat([slot_mask, text_mask], dim=1)
-        labels = torch.cat([torch.full_like(slot_mask, IGNORED), targets], dim=1)
-        return _close_gaps(embeds, mask, labels, side)
+        `image_embeds` are needed by a method that looks at the images again.
+        """
+        together = is_decoder_only(self.base)
+        sequence = join(visual, batch, self.base.get_input_embeddings(), answers=together, pad="right")
+        self._allow_second_look(sequence, batch, image_embeds)
+        return self._decoder_loss(sequence) if together else self._encoder_decoder_loss(sequence, batch)
+
+    def _decoder_loss(self, sequence: TokenSequence) -> Tensor:
+        """Of a LLaMA, over prompt and answer in one sequence."""
+        llm = self.base.language_model
+        inputs = {"inputs_embeds": sequence.embeds, "attention_mask": sequence.mask}
+        hidden = llm.get_decoder()(**inputs).last_hidden_state
+        wanted = sequence.labels[:, 1:] != IGNORED  # the head runs where an answer token is predicted, nowhere else
+        logits = llm.get_output_embeddings()(hidden[:, :-1][wanted])
+        return nn.functional.cross_entropy(logits.float(), sequence.labels[:, 1:][wanted])
+
+    def _encoder_decoder_loss(self, sequence: TokenSequence, batch: Batch) -> Tensor:
+        """Of a T5, whose encoder reads the prompt and whose decoder the answer."""
+        answer_ids, answer_mask = wanted_answers(batch)
+        labels = answer_ids.masked_fill(answer_mask == 0, IGNORED)
+        inputs = {"inputs_embeds": sequence.embeds, "attention_mask": sequence.mask}
+        logits = self.base.language_model(**inputs, labels=labels).logits
+        return nn.functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+
+    def _allow_second_look(self, sequence: TokenSequence, batch: Batch, image_embeds: Tensor | None) -> None:
+        """With VPG-C, lend the language model's middle what it needs to look at the images again."""
+        if self.vpgc is None:
+            return
+        embeds = self._image_embeds(batch) if image_embeds is None else image_embeds
+        owner = Groups.of(batch.image_counts).owner
+
+        def outputs(queries: Tensor) -> Tensor:
+            tokens, mask = self._embed_instruction(batch.qformer_ids[owner], batch.qformer_mask[owner], queries)
+            inputs = QFormerInputs(tokens, mask, embeds, self.queries)
+            qformer = self.base.qformer
+            return run_layers(qformer, inputs, tokens, 1, len(qformer.encoder.layer))[:, : self.queries]
+
+        self.vpgc.look = SecondLook(sequence, owner, outputs)
 
     @torch.no_grad()
     def generate(self, batch: Batch, decoding: DecodingRecipe, streamer: BaseStreamer | None = None) -> Tensor:
         """Answer ids (B, at most `max_length`), BOS first, generated as the release does: from embeddings alone.
 
         Each row starts with a BOS that the model never sees, but that counts in the length and in the repetition
-        penalty.
+        penalty; a T5 starts with its decoder's first id instead.
         """
-        visual = self.visual_tokens(batch)
-        texts = batch.prompt_ids.masked_fill(batch.prompt_mask == 0, IGNORED)
-        ignored = torch.full_like(texts, IGNORED)
-        embeds, mask, _ = self._sequence(visual, batch.image_counts, texts, batch.prompt_mask, ignored, side="left")
+        embeds = self._image_embeds(batch)
+        visual = self.visual_tokens(batch, embeds)
+        pad: Side = "left" if is_decoder_only(self.base) else "right"
+        sequence = join(visual, batch, self.base.get_input_embeddings(), answers=False, pad=pad)
+        self._allow_second_look(sequence, batch, embeds)
+        try:
+            return self._generate_from(sequence, decoding, streamer)
+        finally:
+            if self.vpgc is not None:
+                self.vpgc.look = None
+
+    def _generate_from(
+        self, sequence: TokenSequence, decoding: DecodingRecipe, streamer: BaseStreamer | None
+    ) -> Tensor:
         llm = self.base.language_model
-        start = torch.full((len(embeds), 1), int(llm.config.bos_token_id), device=embeds.device)
         settings = GenerationConfig(
             num_beams=decoding.beams,
             do_sample=False,
@@ -170,14 +232,17 @@ class SemanticAlignmentModel(nn.Module):
             bos_token_id=llm.config.bos_token_id,
             eos_token_id=llm.config.eos_token_id,
             pad_token_id=llm.config.pad_token_id or 0,
+            decoder_start_token_id=getattr(llm.config, "decoder_start_token_id", None),
         )
+        more: dict[str, Any] = {"streamer": streamer} if streamer is not None else {}
+        if is_decoder_only(self.base):
+            rows, device = len(sequence.embeds), sequence.embeds.device
+            more["input_ids"] = torch.full((rows, 1), int(llm.config.bos_token_id), device=device)
         # generate's own penalty passes over as many of the first ids as the embeddings have padding on the left
         penalty = RepetitionPenaltyLogitsProcessor(decoding.repetition_penalty)
-        more: dict[str, Any] = {"streamer": streamer} if streamer is not None else {}
         ids: Tensor = llm.generate(
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            input_ids=start,
+            inputs_embeds=sequence.embeds,
+            attention_mask=sequence.mask,
             generation_config=settings,
             logits_processor=LogitsProcessorList([penalty]),
             **more,
@@ -185,11 +250,10 @@ class SemanticAlignmentModel(nn.Module):
         return ids
 
 
-def _close_gaps(embeds: Tensor, mask: Tensor, labels: Tensor, side: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Move what the mask keeps of each row to one side, in order, padding to the other, and cut off empty columns."""
-    key = mask if side == "left" else 1 - mask
-    order = key.argsort(dim=1, stable=True)
-    longest = int(mask.sum(dim=1).max())
-    order = order[:, -longest:] if side == "left" else order[:, :longest]
-    gathered = embeds.gather(1, order[..., None].expand(-1, -1, embeds.shape[-1]))
-    return gathered, mask.gather(1, order), labels.gather(1, order)
+def _check_layers(base: InstructBlipForConditionalGeneration, method: MethodRecipe) -> None:
+    depth = base.qformer.config.num_hidden_layers
+    named = {"guidance.to_layer": (method.guidance.enabled, method.guidance.to_layer)}
+    named["linear.layer"] = (method.linear.enabled, method.linear.layer)
+    for key, (used, layer) in named.items():
+        if used and layer > depth:
+            raise ValueError(f"{key} is {layer}, but the Q-Former has {depth} layers")

@@ -58,9 +58,12 @@ def step_flops(model: SemanticAlignmentModel, load: Load, cached_features: bool 
         "qformer": _part_a(model, load),
         "wformer": _part_b(model, load),
         "guide_layers": _guide_layers(model, load),
+        "linear_context": _linear_context(model, load),
+        "second_look": _second_look(model, load),
         "language_projection": _projection(model, load),
         "language_model_forward": language.forward + head.forward,
         "language_model_backward": language.backward + head.backward,
+        "trained_attention": _trained_attention(model, load),
     }
     return {name: flops for name, flops in parts.items() if flops}
 
@@ -74,7 +77,7 @@ def step_memory(
     computed = 2 if precision == "bf16" else dtype.itemsize
     memory = {name: size * trained for name, size in _TRAINED_BYTES.items()}
     memory["frozen_weights"] = dtype.itemsize * frozen
-    memory["activations"] = _language_activations(model, load, computed) + _guidance_activations(model, load, computed)
+    memory["activations"] = _language_activations(model, load, computed) + _qformer_activations(model, load, computed)
     if computed < dtype.itemsize:  # autocast's rounded copies of frozen weights live until the backward pass
         memory["rounded_weights"] = computed * _linear_numbers([model.base.language_model])
     return memory
@@ -122,10 +125,15 @@ def _part_a(model: SemanticAlignmentModel, load: Load) -> float:
     """The Q-Former on every image; gradients reach it from the layer on at which guidance comes back."""
     layers = {number: _layer(model, number, load) for number in range(1, _depth(model) + 1)}
     flops = sum(layer.forward for layer in layers.values())
-    if model.guidance is not None:
-        back = model.guidance.settings.to_layer
-        flops += sum(layer.backward for number, layer in layers.items() if number >= back)
+    flops += sum(layer.backward for number, layer in layers.items() if number >= _context_enters(model))
     return load.all_images * flops
+
+
+def _context_enters(model: SemanticAlignmentModel) -> int:
+    """The Q-Former layer, 1-based, from which part A passes gradients; one beyond the last where none does."""
+    if model.guidance is not None:
+        return model.guidance.settings.to_layer
+    return model.linear.settings.layer if model.linear is not None else _depth(model) + 1
 
 
 def _w_layers(guidance: Guidance, load: Load) -> Iterable[tuple[int, int, bool]]:
@@ -160,9 +168,35 @@ def _guide_layers(model: SemanticAlignmentModel, load: Load) -> float:
     return float(2 * into + 3 * out + 2 * scores)
 
 
+def _linear_context(model: SemanticAlignmentModel, load: Load) -> float:
+    """Row 4's layer; what enters it is frozen."""
+    if model.linear is None:
+        return 0.0
+    rows = 1 if model.linear.settings.reads == "patches" else model.queries + load.instruction_tokens
+    return float(2 * 2 * load.all_images * rows * model.linear.project.weight.numel())
+
+
+def _second_look(model: SemanticAlignmentModel, load: Load) -> float:
+    """VPG-C's second pass through the whole Q-Former, with gradients, and its two layers."""
+    if model.vpgc is None:
+        return 0.0
+    layers = (_layer(model, number, load) for number in range(1, _depth(model) + 1))
+    looks = load.all_images * sum(layer.forward + layer.backward for layer in layers)
+    asks = load.samples * model.vpgc.ask.weight.numel()
+    return float(looks + 6 * (asks + load.all_images * model.queries * model.vpgc.tell.weight.numel()))
+
+
+def _trained_attention(model: SemanticAlignmentModel, load: Load) -> float:
+    """Gradients of MMICL's matrices; low-rank ones cost their passes too."""
+    trained = sum(part.numel() for part in model.base.language_model.parameters() if part.requires_grad)
+    products = 6 if model.method.mmicl.form == "low-rank" else 2
+    return float(products * load.samples * _sequence(model, load) * trained)
+
+
 def _projection(model: SemanticAlignmentModel, load: Load) -> float:
-    forward = 2 * load.all_images * model.queries * model.base.language_projection.weight.numel()
-    return float(forward * (2 if model.guidance is None else 3))
+    """The projection: forward, its own gradients where it trains, and what it reads where that passes them on."""
+    products = 1 + model.base.language_projection.weight.requires_grad + (_context_enters(model) <= _depth(model))
+    return float(2 * products * load.all_images * model.queries * model.base.language_projection.weight.numel())
 
 
 def _sequence(model: SemanticAlignmentModel, load: Load) -> int:
@@ -189,13 +223,14 @@ def _language_activations(model: SemanticAlignmentModel, load: Load, computed: i
     return int(settings.num_hidden_layers * tokens * per_token + logits)
 
 
-def _guidance_activations(model: SemanticAlignmentModel, load: Load, computed: int) -> int:
-    """What the layers of part A and part B that gradients pass through keep."""
-    if model.guidance is None:
-        return 0
+def _qformer_activations(model: SemanticAlignmentModel, load: Load, computed: int) -> int:
+    """What the Q-Former's layers that gradients pass through keep, those of part B and of a second look among them."""
     settings = model.base.qformer.config
-    rows = sum(rows for _, rows, gradients in _w_layers(model.guidance, load) if gradients)
-    rows += load.all_images * (_depth(model) - model.guidance.settings.to_layer + 1)
+    rows = load.all_images * (_depth(model) - _context_enters(model) + 1)
+    if model.guidance is not None:
+        rows += sum(rows for _, rows, gradients in _w_layers(model.guidance, load) if gradients)
+    if model.vpgc is not None:
+        rows += load.all_images * _depth(model)
     tokens = model.queries + load.instruction_tokens
     per_token = (4 * settings.hidden_size + settings.intermediate_size) * computed + 2 * 4 * settings.hidden_size
     return int(rows * tokens * per_token)

@@ -81,7 +81,7 @@ def meta_model(recipe: SamRecipe) -> SemanticAlignmentModel | None:
     with torch.device("meta"):
         base = InstructBlipForConditionalGeneration(config)
         try:
-            model = SemanticAlignmentModel(base, recipe.guidance)
+            model = SemanticAlignmentModel(base, recipe.method)
         except ValueError as error:
             raise UserError(str(error)) from error
     model.check_instruction_length(recipe.text.qformer_tokens)
@@ -121,6 +121,7 @@ def _parameters(model: SemanticAlignmentModel | None) -> dict[str, Any]:
     if model.guidance is not None:
         parts["guide_layers"] = [model.guidance.guide_in, model.guidance.guide_out]
         parts["adaptive_layer"] = [model.guidance.adjustment]
+    parts |= {name: [part] for name, part in (("linear_context", model.linear), ("vpgc", model.vpgc)) if part}
     by_part = {name: _count(members) for name, members in parts.items()}
     totals = {state: sum(part[state] for part in by_part.values()) for state in ("trained", "frozen")}
     return {**totals, "by_part": by_part}
@@ -168,7 +169,9 @@ def _assumed_texts(recipe: SamRecipe, load: Load) -> str:
 def _settings(recipe: SamRecipe) -> dict[str, Any]:
     """The settings that decide what is trained and how, by their dotted keys."""
     values = recipe.model_dump(mode="json")
-    return {f"{part}.{key}": values[part][key] for part, keys in _SETTINGS.items() for key in keys.split()}
+    keys = {part: keys.split() for part, keys in _SETTINGS.items()}
+    keys |= {part: [*values[part]] for part in ("linear", "vpgc", "mmicl") if values[part]["enabled"]}
+    return {f"{part}.{key}": values[part][key] for part in values if part in keys for key in keys[part]}
 
 
 def _plan_of_base(recipe: BaseRecipe) -> dict[str, Any]:

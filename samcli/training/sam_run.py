@@ -18,13 +18,13 @@ from samcli.data.sample import ANNOTATIONS, Sample, missing_images
 from samcli.errors import UserError
 from samcli.files import read_json, sha256, write_json
 from samcli.memory import enough_memory
-from samcli.model.adapter import save_adapter
+from samcli.model.adapter import method_record, save_adapter
 from samcli.model.features import FeatureCache
 from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.load import LESS_MEMORY, Base, load_base
 from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DataRecipe, SamRecipe
+from samcli.recipe import DataRecipe, MethodRecipe, SamRecipe
 from samcli.recipe_file import explain_differences
 from samcli.run_directory import RESULTS
 from samcli.synth.world.sets import world_set
@@ -60,9 +60,11 @@ def train_sam(
         record = _record(recipe, base, directory, len(samples))
     _check(recipe, samples, record, out, accelerator)
     features = shared.features if shared else FeatureCache(base.processor)
-    with lent(base):
+    torch.manual_seed(recipe.seed)  # decides the first numbers of what is added to the base
+    with lent(base, recipe.method) as model:
+        model.check_instruction_length(recipe.text.qformer_tokens)
         with enough_memory(f"with {base.name} in {recipe.model.dtype} on {accelerator.device}", LESS_MEMORY):
-            model = _model(recipe, base).to(accelerator.device)
+            model.to(accelerator.device)
             if recipe.data.cache_features:
                 features.prepare(model, [path for sample in samples for path in sample.images])
         a_step = step_samples(recipe.optim, accelerator.num_processes)
@@ -78,24 +80,21 @@ def train_sam(
 
 
 @contextmanager
-def lent(base: Base) -> Iterator[None]:
-    """Give the base back with the projection that it was lent with."""
+def lent(base: Base, method: MethodRecipe) -> Iterator[SemanticAlignmentModel]:
+    """A model on the base, which gets its own projection and layers back afterwards.
+
+    Raises UserError for layers that the base lacks.
+    """
     projection = {name: value.clone() for name, value in base.model.language_projection.state_dict().items()}
     try:
-        yield
-    finally:
-        base.model.language_projection.load_state_dict(projection)
-
-
-def _model(recipe: SamRecipe, base: Base) -> SemanticAlignmentModel:
-    """The model before training; the seed decides the adaptive layer's first numbers."""
-    torch.manual_seed(recipe.seed)
-    try:
-        model = SemanticAlignmentModel(base.model, recipe.guidance)
+        model = SemanticAlignmentModel(base.model, method)
     except ValueError as error:
         raise UserError(f"{base.name}: {error}") from error
-    model.check_instruction_length(recipe.text.qformer_tokens)
-    return model
+    try:
+        yield model
+    finally:
+        model.release()
+        base.model.language_projection.load_state_dict(projection)
 
 
 def _check(
@@ -158,8 +157,9 @@ def sam_job(
         mine = chosen(step)[part::parts]
         instructions = [sample.instruction for sample in mine]
         answers = [sample.references[0] for sample in mine]
-        texts = processor.texts(instructions, answers, recipe.text)
-        counts = torch.tensor([len(sample.images) for sample in mine])
+        images = [len(sample.images) for sample in mine]
+        texts = processor.texts(instructions, answers, recipe.text, images if model.declares_images else None)
+        counts = torch.tensor(images)
         paths = [path for sample in mine for path in sample.images]
         if features is not None:
             made = Batch(counts, image_embeds=features.get(paths), **texts)
@@ -207,7 +207,7 @@ def _record(recipe: SamRecipe, base: Base, directory: Path, samples: int) -> dic
     data = {"name": recipe.data.train, "samples": samples, "annotations_sha256": sha256(directory / ANNOTATIONS)}
     return {
         "base": {"id": base.name, "revision": base.revision, "hash": base.weights_hash},
-        "guidance": recipe.guidance.model_dump(),
+        **method_record(recipe.method),
         "recipe": recipe.model_dump(mode="json"),
         "data": data,
     }

@@ -18,7 +18,7 @@ from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import build_small
 from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
 from samcli.model.traits import WORLD, write_traits
-from samcli.recipe import BaseRecipe, GuidanceRecipe, OptimRecipe
+from samcli.recipe import NO_METHOD, BaseRecipe, OptimRecipe
 from samcli.run_directory import RESULTS
 from samcli.synth.world.corpus import Corpus, make_corpus
 from samcli.synth.world.lessons import SLOTS
@@ -126,7 +126,7 @@ def _train_alignment(
     out: Path,
     accelerator: Accelerator,
 ) -> dict[str, float]:
-    sam = SemanticAlignmentModel(model, GuidanceRecipe(enabled=False))
+    sam = SemanticAlignmentModel(model, NO_METHOD)
     lessons = Lessons(corpus, tower_features(sam, corpus), processor, recipe.seed)
     job = alignment_job(sam, lessons, recipe.alignment.batch_size, recipe.seed, recipe.word_weight)
     fit(job, _plan(recipe, recipe.alignment), out / "alignment", accelerator)
