@@ -5,7 +5,7 @@ A recipe file names only what differs from these defaults; `recipe_file.py` read
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from samcli.errors import UserError
 
@@ -121,6 +121,10 @@ class TextRecipe(Section):
     answer_tokens: Positive = Field(256, description="answer while training, tokens")
 
 
+def _off(value: Any) -> Any:
+    return "off" if value is False else value  # YAML reads a bare off as false
+
+
 class DataRecipe(Section):
     """Where training samples come from."""
 
@@ -133,12 +137,16 @@ class DataRecipe(Section):
         None, description="directory that images and links may lead to; null: none but the dataset's own"
     )
     workers: int = Field(0, ge=0, description="processes that make a world set; 0: as many as cores")
-    cache_features: bool = Field(False, description="keep the frozen vision features in memory; augment must be none")
+    features: Annotated[Literal["off", "ram"], BeforeValidator(_off)] = Field(
+        "off", description="where frozen vision features are kept once they are computed; augment must be none"
+    )
 
     @model_validator(mode="after")
-    def _cache_needs_fixed_pictures(self) -> Self:
-        if self.cache_features and self.augment != "none":
-            raise ValueError("cache_features needs augment: none, since augmented pictures differ at every use")
+    def _kept_features_need_fixed_pictures(self) -> Self:
+        if self.features != "off" and self.augment != "none":
+            raise ValueError(
+                f"features: {self.features} needs augment: none, since augmented pictures differ each time"
+            )
         return self
 
 
@@ -310,7 +318,7 @@ class SynthRecipe(Section):
     """`sam synth`: which set is made, how large, from which seed."""
 
     kind: Literal["synth"] = Field("synth", description="what the recipe is for")
-    dataset: Literal["world-mmlink", "world-groups", "world-stories", "world-changes"] = Field(
+    dataset: Literal["world-mmlink", "world-links", "world-groups", "world-stories", "world-changes"] = Field(
         "world-mmlink", description="which set of the embedded world"
     )
     split: Literal["train", "val", "test"] = Field("train", description="splits share no object, scene seed or story")
@@ -348,10 +356,17 @@ class EvalRecipe(Section):
     )
 
 
+def _row_label(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Row = Annotated[str, BeforeValidator(_row_label), Field(pattern=r"^[1-9]\d*[a-z]?$")]
+
+
 class RowRecipe(Section):
     """One row of an ablation."""
 
-    row: Positive = Field(description="the row's number in the paper's Table 3; must be given, each row has its own")
+    row: Row = Field(description="number, perhaps with a letter (4, 4b); must be given; 1 to 7: the paper's Table 3")
     name: str = Field(description="what the row is called; must be given, a table needs it")
     train: bool = Field(True, description="false: the base as it is, without training")
     overrides: dict[str, Any] = Field({}, description="dotted keys of the base recipe and their values in this row")
@@ -369,4 +384,7 @@ class AblateRecipe(Section):
     decoding: DecodingChanges = DecodingChanges()
     batch_size: Positive = Field(20, description="samples answered at once")
     limit: Positive | None = Field(None, description="samples of each dataset; null: all")
-    compare_with: tuple[int, ...] = Field((2, 7), description="rows that the others are compared with")
+    paper: Literal["table3", "figure5"] | None = Field(
+        None, description="what the rows repeat: table3 prints the paper's beside them, figure5 draws layers l and k"
+    )
+    compare_with: tuple[Row, ...] = Field(("2", "7"), description="rows that the others are compared with")

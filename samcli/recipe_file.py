@@ -4,10 +4,11 @@ import copy
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from samcli.errors import UserError
 from samcli.names import did_you_mean
@@ -106,6 +107,16 @@ def explain_differences(old: dict[str, Any], new: dict[str, Any], besides: Itera
         for keys, was, now in differing
         if not any(keys[: len(key)] == key for key in free)
     ]
+
+
+def changed_settings(former: dict[str, Any], recipe: BaseModel, besides: Iterable[str] = ()) -> list[str]:
+    """A line for each setting in which a run's `former` recipe differs from `recipe`; see `explain_differences`.
+
+    A key that the former one lacks, since that version of sam didn't know it, counts as its default.
+    """
+    with suppress(ValidationError):
+        former = type(recipe).model_validate(former).model_dump(mode="json")
+    return explain_differences(former, recipe.model_dump(mode="json"), besides)
 
 
 def _overridden(tree: dict[str, Any], overrides: Sequence[Override]) -> tuple[dict[str, Any], list[Fault]]:

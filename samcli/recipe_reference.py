@@ -21,9 +21,9 @@ UNITS = {
     "passes": "accumulate",
     "pixels": "image_size patch_size size",
     "channels": "vision_width qformer_width llm_width llm_mlp",
-    "layers": "vision_layers qformer_layers llm_layers",
+    "layers": "vision_layers qformer_layers llm_layers layers",
     "heads": "vision_heads qformer_heads llm_heads",
-    "layer": "from_layer to_layer",
+    "layer": "from_layer to_layer layer",
     "visual tokens": "queries",
     "pictures": "pictures held_out",
     "processes": "workers",
@@ -31,9 +31,8 @@ UNITS = {
     "checkpoints": "keep",
     "tries": "attempts",
     "seeds": "seeds",
-    "row": "row compare_with",
     "none": "seed learning_rate min_learning_rate warmup_learning_rate weight_decay betas clip_norm "
-    "repetition_penalty length_penalty word_weight",
+    "repetition_penalty length_penalty word_weight rank",
 }
 """The unit of each number, by the last part of its key; `none` has those that are plain numbers."""
 

@@ -15,7 +15,7 @@ from samcli import __version__
 from samcli.errors import UserError
 from samcli.files import read_json, write_json, write_text
 from samcli.lock import locked
-from samcli.recipe_file import dump_recipe, explain_differences
+from samcli.recipe_file import changed_settings, dump_recipe
 from samcli.recipe_yaml import read_yaml
 
 RECIPE, ENVIRONMENT, RESULTS = "recipe.yaml", "environment.json", "results.json"
@@ -27,13 +27,13 @@ _MADE: dict[str | None, tuple[str, ...]] = {
     "base": (RESULTS, "model", "vision", "language", "alignment", "corpus", "corpus-val"),
     "sam": (RESULTS, "adapter", "checkpoints"),
     "eval": (RESULTS, "predictions"),
-    "ablate": (RESULTS, "row-*"),
+    "ablate": (RESULTS, "row-*", "figures"),
     None: (RESULTS, "predictions", "train"),
 }
 _NOTES = ("log.jsonl", "inputs.json", RECIPE, ENVIRONMENT)  # a run that wrote these alone made nothing yet
 _LOCK = ".run.lock"
 _MARK = "samcli"  # the key of environment.json by which a run's directory is known as ours
-_LIBRARIES = tuple("torch transformers accelerate tokenizers safetensors numpy pillow rouge pycocoevalcap".split())
+_LIBRARIES = tuple("torch transformers accelerate tokenizers safetensors numpy peft pillow rouge pycocoevalcap".split())
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def goes_on(out: Path, recipe: BaseModel, may_change: Iterable[str] = ()) -> boo
     """Whether the recipe would go on with a run that is in `out`; raises UserError when what is there is in its way."""
     if not (out / RECIPE).exists():
         return False
-    differences = explain_differences(read_yaml(out / RECIPE), recipe.model_dump(mode="json"), may_change)
+    differences = changed_settings(read_yaml(out / RECIPE), recipe, may_change)
     if not differences:
         return True
     if not _is_ours(out):

@@ -95,7 +95,7 @@ def test_version(sam: Sam) -> None:
         (["eval", "--task", "storytelling", "--datasets", "aesop"], "expected: data/AESOP/annotations.json"),
         (["eval", "--task", "storyteling"], "did you mean storytelling"),
         (["eval", "--format", "xml"], "--format xml: expected one of table, md, csv, latex, json"),
-        (["ablate", "tiny/table3", "--only", "two"], "--only two: expected numbers of rows"),
+        (["ablate", "tiny/table3", "--only", "two"], "--only two: no such row; the recipe has 1, 2, 3, 4, 4b"),
         (["train", "tiny/base", "--set", "sizes.queries=16", "--dry-run"], "sizes.queries: 16, but 17 words are said"),
         (["train", "full", "--set", "optim.optimizer=muon", "--dry-run"], "none trains here; use adamw"),
         (["train", "tiny/base", "--resume", "--overwrite"], "--overwrite removes it: give one of the two"),
@@ -225,7 +225,7 @@ def test_an_ablation_lists_its_runs(sam: Sam, small_recipe: Path, tmp_path: Path
     text = sam("ablate", path, "--dry-run").out
     assert text.count("to train and evaluate") == 4
     plan = json.loads(sam("ablate", path, "--dry-run", "--format", "json", "--only", "7").out)
-    assert {run["row"] for run in plan["runs"]} == {7}
+    assert {run["row"] for run in plan["runs"]} == {"7"}
 
 
 def test_shards_are_read() -> None:

@@ -26,6 +26,7 @@ def words_of(*texts: str) -> set[str]:
 
 def test_every_word_of_the_instructions_was_read_before() -> None:
     pools = [*instructions.LINKING.values(), instructions.LINKING_ANSWERS]
+    pools += [instructions.LINKING_GROUPS, instructions.LINKING_GROUPS_ANSWERS]
     pools += [instructions.GROUPS, instructions.STORIES, instructions.CHANGES]
     asked = words_of(*(text for pool in pools for text in pool))
     read = words_of(*(f"{lesson.question} {lesson.answer}" for lesson in LESSONS))

@@ -291,8 +291,8 @@ def test_override_makes_the_sections_that_the_file_lacks_or_leaves_empty(file: P
         ("optim.steps: 2", "optim.steps: unknown key with a dot; write steps indented below optim"),
         (
             "<<: {seed: 1}",
-            "<<: unknown key; known: kind, seed, model, guidance, text, data, optim, checkpoint, log_every; "
-            "docs/recipes.md explains all",
+            "<<: unknown key; known: kind, seed, model, guidance, linear, vpgc, mmicl, text, data, optim, checkpoint, "
+            "log_every; docs/recipes.md explains all",
         ),
     ],
 )
@@ -373,11 +373,11 @@ def test_all_faults_are_told_at_once_each_with_where_it_comes_from(file: Path) -
 def test_an_impossible_combination_is_told_beside_other_faults_of_its_section(file: Path) -> None:
     text = (
         "guidance: {from_layer: 12, to_layer: 3, contxt: all}\noptim: {batch_size: 7, accumulate: 2, betas: [2, 0.9]}\n"
-        "data: {cache_features: true, augment: released, samples: few}\n"
+        "data: {features: ram, augment: released, samples: few}\n"
     )
     assert sorted(line.partition(";")[0] for line in faults(file, text, "log_evry=3")) == [
         'FILE: data.samples: expected a whole number or null (got "few")',
-        "FILE: data: cache_features needs augment: none, since augmented pictures differ at every use",
+        "FILE: data: features: ram needs augment: none, since augmented pictures differ each time",
         "FILE: guidance.contxt: unknown key",
         "FILE: guidance: from_layer (l = 12) must not be above to_layer (k = 3): "
         "guidance enters the W-Former before its semantics return",
@@ -438,8 +438,8 @@ def test_learning_rate_is_a_number_however_it_is_written(file: Path, text: str) 
 
 
 def test_words_for_switches_and_whole_numbers_in_other_spellings_are_read(file: Path) -> None:
-    read = sam(file, "seed: 010\ndata: {cache_features: on, samples: 2e4}\noptim: {steps: 8_000}\n")
-    assert (read.seed, read.data.cache_features, read.data.samples, read.optim.steps) == (10, True, 20_000, 8000)
+    read = sam(file, "seed: 010\ndata: {features: off, samples: 2e4}\noptim: {steps: 8_000}\n")
+    assert (read.seed, read.data.features, read.data.samples, read.optim.steps) == (10, "off", 20_000, 8000)
 
 
 # --- kinds -----------------------------------------------------------------------------------------------------------

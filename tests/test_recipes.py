@@ -71,7 +71,8 @@ def test_full_has_the_papers_and_the_releases_values(key: str, wanted: object) -
 def test_full_spells_out_every_setting_and_explains_each() -> None:
     text = find_recipe("full").read_text(encoding="utf-8")
     spelt = {".".join(key for key in keys if isinstance(key, str)) for keys, _ in settings(yaml.safe_load(text))}
-    assert spelt == {key.path for key in describe_fields(SamRecipe)}
+    others = ("linear.", "vpgc.", "mmicl.")  # SAM's rivals, which are off
+    assert spelt == {key.path for key in describe_fields(SamRecipe) if not key.path.startswith(others)}
     lines = [line for line in text.splitlines() if re.match(r"\s*\w+: *[^\s#]", line)]
     assert [line for line in lines if "#" not in line and line != "kind: sam"] == []
 

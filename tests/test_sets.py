@@ -1,3 +1,4 @@
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,18 @@ def test_mmlink_pairs_share_what_the_answer_names(made: dict[str, list[Sample]])
         assert set(first) & set(second) == {shared}
         (mention,) = read_mentions(sample.references[0])
         assert mention.names_in_full(shared)
+
+
+def test_links_are_groups_of_two_to_five_whose_pictures_share_one_thing(made: dict[str, list[Sample]]) -> None:
+    assert {len(sample.images) for sample in made["world-links"]} == {2, 3, 4, 5}
+    for sample in made["world-links"]:
+        shown = [set(families) for families in things(sample)]
+        shared = Thing.from_json(sample.provenance["shared"])
+        assert all(one & other == {shared} for one, other in itertools.combinations(shown, 2))
+        assert len({scene for _, scene, _ in sample.provenance["settings"]}) == len(sample.images)
+        (mention,) = read_mentions(sample.references[0])
+        assert mention.names_in_full(shared)
+        assert ("both" in sample.instruction or "two" in sample.instruction) <= (len(sample.images) == 2)
 
 
 def test_groups_are_five_pictures_with_the_factor_in_each(made: dict[str, list[Sample]]) -> None:

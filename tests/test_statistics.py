@@ -10,7 +10,7 @@ from pycocoevalcap.bleu.bleu import Bleu
 from samcli.evaluation import statistics
 from samcli.evaluation.bleu import bleu_counts, corpus_bleu
 from samcli.evaluation.scores import clean_up, score_released
-from samcli.evaluation.statistics import bleu_of, compare, estimate, evidence_of, mean_of, proportion
+from samcli.evaluation.statistics import average_of, bleu_of, compare, estimate, evidence_of, mean_of, proportion
 
 GOLDENS = Path(__file__).parent / "goldens" / "scores-a"
 
@@ -162,3 +162,16 @@ def test_proportion_has_the_wilson_interval() -> None:
     none, every = proportion(0, 10), proportion(10, 10)
     assert (none.low, none.high) == pytest.approx((0, 27.753), abs=1e-3)
     assert (every.low, every.high) == pytest.approx((72.247, 100), abs=1e-3)
+
+
+def test_an_average_of_datasets_is_the_mean_of_their_scores() -> None:
+    generator = np.random.default_rng(5)
+    first, second = generator.normal(10, 1, (3, 40)), generator.normal(30, 2, (3, 90))
+    counts = generator.integers(1, 9, (3, 25, 10))
+    average = average_of([mean_of(first), mean_of(second), bleu_of(counts)])
+    parts = [estimate(part) for part in (mean_of(first), mean_of(second), bleu_of(counts))]
+    whole = estimate(average)
+    assert whole.value == pytest.approx(sum(part.value for part in parts) / 3)
+    assert whole.low < whole.value < whole.high
+    alone = estimate(average_of([mean_of(second)]))
+    assert alone == estimate(mean_of(second))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from samcli.evaluation.published import DATASETS, published_rows
+from samcli.evaluation.published import DATASETS, published_ablation, published_rows
 from samcli.evaluation.result_tables import ablation_table, evaluation_table
 from samcli.evaluation.tables import Cell, Measure, Table
 
@@ -220,3 +220,28 @@ def test_ablation_has_differences_below_their_row() -> None:
         ["world-groups", "7 - 1", "difference", None, None, Measure(2, -1, 5, 0.04), None],
         ["world-mmlink", "7", "SAM", 3, None, None, Measure(70, 66, 74)],
     ]
+
+
+def test_averages_and_the_papers_table_3_follow_the_rows() -> None:
+    entry = {"rouge_l": {"mean": 30.0}, "cider": {"mean": 20.0}}
+    rows = [{"row": "2", "name": "+ data", "seeds": 3, "datasets": {"aesop": entry}, "averages": {"captions": entry}}]
+    table = ablation_table({"rows": rows, "paper": "table3"})
+    assert [list(row) for row in table.rows[:2]] == [
+        ["aesop", "2", "+ data", 3, Measure(30), Measure(20)],
+        ["average, captions", "2", "+ data", 3, Measure(30), Measure(20)],
+    ]
+    paper = [list(row) for row in table.rows[2:]]
+    assert [row[1] for row in paper] == list("1234567") * 2
+    assert paper[6] == ["the paper, group-captioning", "7", "SAM", None, Measure(20.23), Measure(19.49)]
+    assert paper[8] == ["the paper, storytelling", "2", "+ data", None, Measure(18.64), Measure(22.5)]
+    assert "other data and another base" in table.notes[-1]
+    all_six = dict.fromkeys((name for task in ("group-captioning", "storytelling") for name in DATASETS[task]), entry)
+    same_data = ablation_table({"rows": [rows[0] | {"datasets": all_six}], "paper": "table3"})
+    assert "averages over the same datasets" in same_data.notes[-1]
+
+
+def test_the_papers_table_3_agrees_with_its_table_2() -> None:
+    table = published_ablation()
+    for task in ("group-captioning", "storytelling"):
+        for row, name in (("1", "InstructBLIP"), ("7", "SAM")):
+            assert table[row][task] == published_rows(task)[name]

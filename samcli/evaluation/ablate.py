@@ -1,27 +1,24 @@
 """`sam ablate`: rows that differ in a few settings, each trained with several seeds and scored on the same samples."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from samcli.console import say
-from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.evaluation.ablation_plan import RUN_RESUMED_WITH, Run, chosen, chosen_datasets, plan_runs
+from samcli.evaluation.ablation_results import Dataset, summarise
 from samcli.evaluation.entries import (
     Answered,
     caption_entry,
     caption_scores,
-    evidence,
     linking_entry,
-    metrics_of,
     report_failures,
 )
+from samcli.evaluation.figure5 import draw_figure5
 from samcli.evaluation.predict import SeenBatches, count_answered, predict
-from samcli.evaluation.predictions import read_predictions
-from samcli.evaluation.statistics import Evidence, compare, estimate
 from samcli.evaluation.tasks import LINKING, load_samples
 from samcli.files import write_json
 from samcli.model.adapter import find_adapter
@@ -33,14 +30,7 @@ from samcli.run_directory import RESULTS, held, open_run
 from samcli.training.sam_run import Shared, lent, train_sam
 
 # May differ between two calls on one directory: what a run depends on is compared in the run's own folder.
-_MAY_CHANGE = ("seeds", "rows", "compare_with")
-
-
-@dataclass(frozen=True)
-class _Dataset:
-    task: str
-    name: str
-    samples: Sequence[Sample]
+_MAY_CHANGE = ("seeds", "rows", "compare_with", "paper")
 
 
 @dataclass
@@ -62,7 +52,7 @@ def ablate(
     recipe: AblateRecipe,
     out: Path,
     *,
-    only: Sequence[int] | None = None,
+    only: Sequence[str] | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Train and score what isn't finished yet, and return what `results.json` holds: all finished rows.
@@ -75,12 +65,10 @@ def ablate(
         return _ablate(recipe, out, only, overwrite)
 
 
-def _ablate(recipe: AblateRecipe, out: Path, only: Sequence[int] | None, overwrite: bool) -> dict[str, Any]:
+def _ablate(recipe: AblateRecipe, out: Path, only: Sequence[str] | None, overwrite: bool) -> dict[str, Any]:
     planned = plan_runs(recipe, out)
     wanted = chosen(planned, only)
-    datasets = [
-        _Dataset(task, name, load_samples(task, name)[: recipe.limit]) for task, name in chosen_datasets(recipe)
-    ]
+    datasets = [Dataset(task, name, load_samples(task, name)[: recipe.limit]) for task, name in chosen_datasets(recipe)]
     open_run(out, recipe, overwrite=overwrite and not only, may_change=_MAY_CHANGE)
     for run in planned:
         if run.finished and not (overwrite and run in wanted):
@@ -91,12 +79,14 @@ def _ablate(recipe: AblateRecipe, out: Path, only: Sequence[int] | None, overwri
             say(f"row {run.row.row} ({run.row.name}), seed {run.seed}: finished already")
         else:
             _carry_out(run, datasets, common, overwrite=overwrite)
-    results = _summary(recipe, plan_runs(recipe, out), datasets)
+    results = summarise(recipe, plan_runs(recipe, out), datasets)
     write_json(out / RESULTS, results)
+    if recipe.paper == "figure5":
+        draw_figure5(results, out / "figures")
     return results
 
 
-def _check_answers(run: Run, datasets: Sequence[_Dataset]) -> None:
+def _check_answers(run: Run, datasets: Sequence[Dataset]) -> None:
     """Raise UserError, before hours are spent, when a finished run answered other samples than the datasets' of now."""
     for dataset in datasets:
         path = run.predictions(dataset.name)
@@ -107,7 +97,7 @@ def _check_answers(run: Run, datasets: Sequence[_Dataset]) -> None:
             )
 
 
-def _carry_out(run: Run, datasets: Sequence[_Dataset], common: _Common, *, overwrite: bool) -> None:
+def _carry_out(run: Run, datasets: Sequence[Dataset], common: _Common, *, overwrite: bool) -> None:
     """Train if need be, answer all datasets, and write the run's results last."""
     open_run(run.folder, run.recipe, overwrite=overwrite, may_change=RUN_RESUMED_WITH)
     training = run.recipe.training
@@ -147,64 +137,3 @@ def _entry(task: str, answered: Answered) -> dict[str, Any]:
     if task == LINKING:
         return linking_entry(answered, control=None, seed=0)
     return caption_entry(answered, caption_scores(answered), seed=0)
-
-
-def _summary(recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[_Dataset]) -> dict[str, Any]:
-    """Results of all rows whose runs are finished, with differences to the rows that the recipe compares with."""
-    complete = {
-        row.row: [run for run in runs if run.row.row == row.row]
-        for row in recipe.rows
-        if all(run.finished for run in runs if run.row.row == row.row)
-    }
-    found = {number: _evidence(of, datasets) for number, of in complete.items()}
-    rows = [
-        {
-            "row": row.row,
-            "name": row.name,
-            "seeds": len(complete[row.row]),
-            "datasets": {dataset.name: _scores(dataset, row.row, found, recipe.compare_with) for dataset in datasets},
-        }
-        for row in recipe.rows
-        if row.row in complete
-    ]
-    return {"rows": rows, "n": {dataset.name: len(dataset.samples) for dataset in datasets}}
-
-
-def _evidence(runs: Sequence[Run], datasets: Sequence[_Dataset]) -> dict[str, dict[str, Evidence]]:
-    """What the scores of one row are made of, by dataset and metric."""
-    found = {}
-    for dataset in datasets:
-        answers = []
-        for run in runs:
-            made = read_predictions(run.predictions(dataset.name), [dataset.name])
-            answers.append(Answered(dataset.name, dataset.samples, made[dataset.name]))
-        found[dataset.name] = evidence(dataset.task, answers)
-    return found
-
-
-def _scores(
-    dataset: _Dataset,
-    row: int,
-    found: Mapping[int, Mapping[str, Mapping[str, Evidence]]],
-    compare_with: Sequence[int],
-) -> dict[str, Any]:
-    """Each metric of a row on a dataset: {mean, ci95, versus: {ROW: {difference, ci95, p}}}, to four decimals."""
-    scores: dict[str, Any] = {}
-    for metric in metrics_of(dataset.task):
-        own = found[row][dataset.name][metric]
-        value = estimate(own)
-        versus = {}
-        for other in compare_with:
-            if other != row and other in found:
-                gap = compare(own, found[other][dataset.name][metric])
-                versus[str(other)] = {
-                    "difference": round(gap.value, 4),
-                    "ci95": _rounded(gap.interval),
-                    "p": round(gap.p, 4),
-                }
-        scores[metric] = {"mean": round(value.value, 4), "ci95": _rounded(value.interval), "versus": versus}
-    return scores
-
-
-def _rounded(interval: tuple[float, float]) -> list[float]:
-    return [round(end, 4) for end in interval]

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from samcli.errors import UserError
 from samcli.evaluation.tasks import datasets_of, directory_of, task_of
-from samcli.recipe import RESUMED_WITH, AblateRecipe, DecodingRecipe, ModelRecipe, RowRecipe, SamRecipe
-from samcli.recipe_file import explain_differences, find_recipe, load_recipe
+from samcli.recipe import RESUMED_WITH, AblateRecipe, DecodingRecipe, ModelRecipe, Row, RowRecipe, SamRecipe
+from samcli.recipe_file import changed_settings, find_recipe, load_recipe
 from samcli.recipe_yaml import read_yaml
 from samcli.run_directory import RECIPE, RESULTS
 
@@ -25,7 +25,7 @@ class RunRecipe(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    row: int
+    row: Row
     train: bool
     training: SamRecipe
     datasets: tuple[str, ...]
@@ -58,8 +58,7 @@ class Run:
         """Whether it was trained and scored, with this recipe."""
         if not (self.folder / RESULTS).exists() or not (self.folder / RECIPE).exists():
             return False
-        former = read_yaml(self.folder / RECIPE)
-        return not explain_differences(former, self.recipe.model_dump(mode="json"), RUN_RESUMED_WITH)
+        return not changed_settings(read_yaml(self.folder / RECIPE), self.recipe, RUN_RESUMED_WITH)
 
     @property
     def state(self) -> str:
@@ -115,11 +114,11 @@ def _weights(model: ModelRecipe) -> dict[str, str]:
         return {}
 
 
-def chosen(runs: Sequence[Run], only: Sequence[int] | None) -> list[Run]:
+def chosen(runs: Sequence[Run], only: Sequence[str] | None) -> list[Run]:
     """The runs of the rows asked for, all if none is; raises UserError for rows that the recipe doesn't have."""
-    there = {run.row.row for run in runs}
-    if strange := [str(row) for row in only or () if row not in there]:
-        raise UserError(f"--only {','.join(strange)}: no such row; the recipe has {', '.join(map(str, sorted(there)))}")
+    there = list(dict.fromkeys(run.row.row for run in runs))
+    if strange := [row for row in only or () if row not in there]:
+        raise UserError(f"--only {','.join(strange)}: no such row; the recipe has {', '.join(there)}")
     return [run for run in runs if not only or run.row.row in only]
 
 
@@ -136,8 +135,12 @@ def chosen_datasets(recipe: AblateRecipe) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def dry_run(recipe: AblateRecipe, out: Path, *, only: Sequence[int] | None = None) -> dict[str, Any]:
-    """What would be done: {"runs": [{row, name, seed, folder, state}], "datasets": [...], "missing": [...]}."""
+def dry_run(recipe: AblateRecipe, out: Path, *, only: Sequence[str] | None = None) -> dict[str, Any]:
+    """What would be done: {"runs": [{row, name, seed, trained, folder, state}], "datasets": [...], "missing": [...]}.
+
+    `trained` is how many numbers the run trains, None where the base's sizes aren't known.
+    """
+    from samcli.training.plan import trained_numbers
     from samcli.training.plan_data import find_training_data, missing_weights  # these load torch
 
     runs = chosen(plan_runs(recipe, out), only)
@@ -147,9 +150,17 @@ def dry_run(recipe: AblateRecipe, out: Path, *, only: Sequence[int] | None = Non
     read = _distinct(run.recipe.training.data for run in runs if run.row.train)
     missing += [fault for data in read for fault in find_training_data(data, None).missing]
     missing += [fault for name in datasets for fault in _missing_dataset(name)]
+    counts = trained_numbers(trainings)
     listed = [
-        {"row": run.row.row, "name": run.row.name, "seed": run.seed, "folder": str(run.folder), "state": run.state}
-        for run in runs
+        {
+            "row": run.row.row,
+            "name": run.row.name,
+            "seed": run.seed,
+            "trained": count if run.row.train else 0,
+            "folder": str(run.folder),
+            "state": run.state,
+        }
+        for run, count in zip(runs, counts, strict=True)
     ]
     return {"runs": listed, "datasets": datasets, "missing": missing}
 

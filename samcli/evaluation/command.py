@@ -85,14 +85,14 @@ def check_form(form: str) -> Form:
     raise UserError(f"--format {form}: expected one of {', '.join(FORMS)}")
 
 
-def parse_rows(text: str | None) -> list[int] | None:
-    """`2,7` as [2, 7]; raises UserError for anything but numbers of rows."""
+def parse_rows(text: str | None) -> list[str] | None:
+    """`2,4b` as ["2", "4b"]; raises UserError where there is nothing between two commas."""
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() for part in parts):
-        raise UserError(f"--only {text}: expected numbers of rows, such as 2,7")
-    return [int(part) for part in parts]
+    if not all(parts):
+        raise UserError(f"--only {text}: expected rows with commas between, such as 2,4b")
+    return parts
 
 
 def render(results: dict[str, Any], table: Table, form: Form) -> str:
@@ -107,9 +107,15 @@ def render(results: dict[str, Any], table: Table, form: Form) -> str:
     return text.getvalue()
 
 
+def _count(numbers: int | None) -> str:
+    return "an unknown number of" if numbers is None else f"{numbers:,}"
+
+
 def _plan_text(plan: dict[str, Any]) -> str:
     runs = [
-        f"row {run['row']} ({run['name']}), seed {run['seed']}: {run['state']}, {run['folder']}" for run in plan["runs"]
+        f"row {run['row']} ({run['name']}), seed {run['seed']}: trains {_count(run['trained'])} parameters; "
+        f"{run['state']}, {run['folder']}"
+        for run in plan["runs"]
     ]
     missing = [f"missing: {entry}" for entry in plan["missing"]]
     return "\n".join([*runs, f"datasets: {', '.join(map(str, plan['datasets']))}", *missing])

@@ -41,6 +41,11 @@ def published_rows(name: str) -> dict[str, PublishedScores]:
     return {}
 
 
+def published_ablation() -> dict[str, dict[str, Any]]:
+    """Table 3: {row: {name, TASK: {rouge_l, cider, bleu_4}}}, averages over the datasets of each task, x100."""
+    return {row: dict(scores) for row, scores in _figures()["table3_ablation"].items()}
+
+
 @cache
 def _figures() -> Any:
     return yaml.safe_load(files("samcli.evaluation").joinpath("published.yaml").read_text(encoding="utf-8"))

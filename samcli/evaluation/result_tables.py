@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from samcli.evaluation.published import DATASETS, PAPER, PublishedScores, published_rows
+from samcli.data.sources import GROUPS, STORIES
+from samcli.evaluation.published import DATASETS, PAPER, PublishedScores, published_ablation, published_rows
 from samcli.evaluation.tables import Cell, Measure, Table
 
 METRICS = {
@@ -48,22 +49,26 @@ def evaluation_table(results: Json) -> Table:
 def ablation_table(results: Json) -> Table:
     """The results of `sam ablate` (its JSON shape): dataset by dataset the rows, below each its differences to others.
 
-    A difference is the row's mean minus the other's, with its interval and p.
+    A difference is the row's mean minus the other's, with its interval and p. Averages follow, and the paper's Table 3
+    where the results say that it is repeated (`paper`).
     """
     rows: list[Json] = results["rows"]
-    names = _unique(name for row in rows for name in row["datasets"])
     found = {key for row in rows for entry in row["datasets"].values() for key in entry}
     metrics = [key for key in METRICS if key in found]
     cells: list[list[Cell]] = []
-    for name in names:
-        for row in rows:
-            if name in row["datasets"]:
-                cells += _ablated(name, row, row["datasets"][name], metrics)
-    columns = ["dataset", "row", "name", "seeds", *(METRICS[key] for key in metrics)]
+    for label, part in (("{}", "datasets"), ("average, {}", "averages")):
+        for name in _unique(name for row in rows for name in row.get(part, {})):
+            for row in rows:
+                if name in row.get(part, {}):
+                    cells += _ablated(label.format(name), row, row[part][name], metrics)
     notes = [
         "in brackets: 95 % intervals by hierarchical bootstrap, seeds first, then samples",
         "a - b: difference of the two rows, paired by sample, with its two-sided p",
     ]
+    if results.get("paper") == "table3":
+        cells += _table3(metrics)
+        notes += _about_table3({name.casefold() for row in rows for name in row["datasets"]})
+    columns = ["dataset", "row", "name", "seeds", *(METRICS[key] for key in metrics)]
     return Table("ablation", columns, cells, notes)
 
 
@@ -138,6 +143,26 @@ def _ablated(name: str, row: Json, entry: Json, metrics: list[str]) -> list[list
         gaps = [gap and _measure(gap["difference"], gap.get("ci95"), gap.get("p")) for gap in versus]
         cells.append([name, f"{row['row']} - {other}", "difference", None, *gaps])
     return cells
+
+
+def _table3(metrics: list[str]) -> list[list[Cell]]:
+    """The paper's Table 3: averages over the datasets of each task."""
+    return [
+        [f"the paper, {task}", row, scores["name"], None, *(_measure(scores[task].get(key), None) for key in metrics)]
+        for task in (GROUPS, STORIES)
+        for row, scores in published_ablation().items()
+    ]
+
+
+def _about_table3(datasets: set[str]) -> list[str]:
+    """What the paper's figures can be held against."""
+    wanted = {name for task in (GROUPS, STORIES) for name in DATASETS[task]}
+    if datasets >= wanted:
+        return [f"the paper: {PAPER}, Table 3, averages over the same datasets; rows of the same number"]
+    return [
+        f"the paper: {PAPER}, Table 3, rows of the same number; other data and another base: the order of the rows can "
+        "be compared, their figures can't"
+    ]
 
 
 def _unique(things: Iterable[str]) -> list[str]:

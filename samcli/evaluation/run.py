@@ -23,7 +23,7 @@ from samcli.evaluation.entries import (
 from samcli.evaluation.predictions import Prediction, for_samples, read_predictions
 from samcli.evaluation.published import SAMPLES
 from samcli.evaluation.scores import score_released, signature
-from samcli.evaluation.tasks import LINKING, WORLD_SETS, check_linking, datasets_of, is_published, load_samples
+from samcli.evaluation.tasks import LINKING, check_linking, datasets_of, is_of_the_world, is_published, load_samples
 from samcli.files import atomic_write, read_json, sha256, write_json
 from samcli.recipe import DecodingRecipe, EvalRecipe
 from samcli.recipe_file import explain_differences
@@ -148,7 +148,7 @@ def _answers_made(
     for name in names:
         _check_before_hours_are_spent(recipe, name, samples[name])
     subject = Subject(recipe, captioner)
-    if subject.traits.world and any(name not in WORLD_SETS.values() for name in names):
+    if subject.traits.world and any(not is_of_the_world(name) for name in names):
         warn(f"{subject.name} knows only its own drawn world: its answers about anything else mean nothing")
     decoding = recipe.decoding.over(subject.traits.decoding)
     _open(out, recipe, subject.weights | {"decoding": decoding.model_dump_json()}, overwrite)
@@ -170,7 +170,7 @@ def _answers_given(recipe: EvalRecipe, names: Sequence[str], path: Path) -> dict
 
 def _given(recipe: EvalRecipe, name: str, predictions: list[Prediction]) -> Answered:
     """Answers made elsewhere beside the dataset's samples, or beside their own references where it isn't there."""
-    if name not in WORLD_SETS.values():
+    if not is_of_the_world(name):
         try:
             find_dataset(name, data_root(recipe.data_root))
         except UserError as error:

@@ -73,6 +73,26 @@ def evidence_of(runs: Sequence[Scores]) -> dict[str, Evidence]:
     }
 
 
+def average_of(parts: Sequence[Evidence]) -> Evidence:
+    """Evidence of the unweighted mean of several datasets' scores, from as many seeds on each of them.
+
+    The samples of all datasets are drawn from together.
+    """
+    sizes = [part.addends.shape[-1] for part in parts]
+    ends = np.cumsum(sizes)
+    blocks = []
+    for part, end, size in zip(parts, ends, sizes, strict=True):
+        block = np.zeros((*part.addends.shape[:2], ends[-1]))
+        block[..., end - size : end] = part.addends
+        blocks.append(block)
+
+    def score(sums: FloatArray) -> FloatArray:
+        pieces = zip(parts, np.split(sums, ends[:-1], axis=-1), strict=True)
+        return np.asarray(np.mean([part.score(piece) for part, piece in pieces], axis=0), dtype=np.float64)
+
+    return Evidence(np.concatenate(blocks, axis=1), score)
+
+
 def estimate(evidence: Evidence, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
     """The mean over seeds of the score, with its percentile bootstrap interval.
 

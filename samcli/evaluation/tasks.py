@@ -16,7 +16,9 @@ WORLD_SETS = {
     CHANGES: "world-changes",
     LINKING: "world-mmlink",
 }
-_TASKS = {source.directory: source.task for source in SOURCES} | {name: task for task, name in WORLD_SETS.items()}
+"""The set of the embedded world that each task is asked on when no dataset is named."""
+_OF_THE_WORLD = {name: task for task, name in WORLD_SETS.items()} | {"world-links": LINKING}
+_TASKS = {source.directory: source.task for source in SOURCES} | _OF_THE_WORLD
 
 
 def known_datasets(task: str) -> list[str]:
@@ -26,7 +28,12 @@ def known_datasets(task: str) -> list[str]:
 
 def is_published(name: str) -> bool:
     """Whether a dataset, named as in results, is one of the paper's."""
-    return name in _TASKS and name not in WORLD_SETS.values()
+    return name in _TASKS and not is_of_the_world(name)
+
+
+def is_of_the_world(name: str) -> bool:
+    """Whether a dataset, named as in results, is a set of the embedded world."""
+    return name in _OF_THE_WORLD
 
 
 def datasets_of(task: str, names: Sequence[str]) -> list[str]:
@@ -61,7 +68,7 @@ def load_samples(task: str, name: str, root: str | None = None, image_root: str 
 
 def directory_of(name: str, root: str | None) -> Path:
     """Where a dataset lies; raises UserError when it isn't there."""
-    if name in WORLD_SETS.values():
+    if is_of_the_world(name):
         from samcli.synth.world.sets import world_set  # draws pictures: only for who needs them
 
         directory: Path = world_set(name)

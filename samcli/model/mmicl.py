@@ -48,6 +48,8 @@ def train_attention(base: InstructBlipForConditionalGeneration, settings: MmiclR
     def put_back() -> None:
         for holder, name, linear in frozen:
             setattr(holder, name, linear)
+        if settings.form == "low-rank":
+            del base.language_model.peft_config
 
     return put_back
 
@@ -57,3 +59,6 @@ def _add_low_rank(base: InstructBlipForConditionalGeneration, chosen: list[nn.Li
 
     names = [name for name, module in base.language_model.named_modules() if any(module is one for one in chosen)]
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=names), base.language_model)
+    for parameter in base.language_model.parameters():
+        if parameter.requires_grad:  # small steps would round away in half precision
+            parameter.data = parameter.data.float()

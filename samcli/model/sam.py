@@ -229,7 +229,7 @@ class SemanticAlignmentModel(nn.Module):
             min_new_tokens=decoding.min_length - 1 or None,
             repetition_penalty=1.0,
             length_penalty=decoding.length_penalty,
-            bos_token_id=llm.config.bos_token_id,
+            bos_token_id=getattr(llm.config, "bos_token_id", None),
             eos_token_id=llm.config.eos_token_id,
             pad_token_id=llm.config.pad_token_id or 0,
             decoder_start_token_id=getattr(llm.config, "decoder_start_token_id", None),

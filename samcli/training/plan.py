@@ -4,6 +4,7 @@ The model is built on the meta device: sizes and names without numbers.
 """
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ _TOKENS = 64  # of an instruction and of an answer: a sentence or two
 _SETTINGS = {
     "model": "base dtype",
     "guidance": "enabled context weights normalize from_layer to_layer single_image",
-    "data": "train augment cache_features",
+    "data": "train augment features",
     "optim": "optimizer learning_rate min_learning_rate schedule warmup_steps weight_decay decay_biases betas "
     "batch_size batch_is accumulate epochs precision",
 }
@@ -75,18 +76,44 @@ def meta_model(recipe: SamRecipe) -> SemanticAlignmentModel | None:
     Raises UserError for layers that the base lacks, for longer instructions than its Q-Former takes, for an optimiser
     that has nothing to do, and for a base that is something else.
     """
-    config = _config(recipe.model)
-    if config is None:
+    base = _meta_base(recipe.model)
+    if base is None:
         return None
-    with torch.device("meta"):
-        base = InstructBlipForConditionalGeneration(config)
-        try:
-            model = SemanticAlignmentModel(base, recipe.method)
-        except ValueError as error:
-            raise UserError(str(error)) from error
+    model = _on_meta(base, recipe)
     model.check_instruction_length(recipe.text.qformer_tokens)
     build_optimizers(model.trained_parameters(), recipe.optim)
     return model
+
+
+def trained_numbers(recipes: Sequence[SamRecipe]) -> list[int | None]:
+    """How many numbers each recipe trains; None where its base's sizes aren't known. Raises as `meta_model`."""
+    bases = {model: _meta_base(model) for model in dict.fromkeys(recipe.model for recipe in recipes)}
+    counts: list[int | None] = []
+    for recipe in recipes:
+        base = bases[recipe.model]
+        if base is None:
+            counts.append(None)
+            continue
+        model = _on_meta(base, recipe)
+        counts.append(sum(parameter.numel() for _, parameter in model.trained_parameters()))
+        model.release()
+    return counts
+
+
+def _meta_base(settings: ModelRecipe) -> InstructBlipForConditionalGeneration | None:
+    config = _config(settings)
+    if config is None:
+        return None
+    with torch.device("meta"):
+        return InstructBlipForConditionalGeneration(config)
+
+
+def _on_meta(base: InstructBlipForConditionalGeneration, recipe: SamRecipe) -> SemanticAlignmentModel:
+    with torch.device("meta"):
+        try:
+            return SemanticAlignmentModel(base, recipe.method)
+        except ValueError as error:
+            raise UserError(str(error)) from error
 
 
 def _config(settings: ModelRecipe) -> InstructBlipConfig | None:
@@ -145,7 +172,7 @@ def _load(recipe: SamRecipe, data: TrainingData) -> Load:
 def _costs(recipe: SamRecipe, model: SemanticAlignmentModel | None, load: Load) -> dict[str, Any]:
     if model is None:
         return {"flops_per_step": None, "flops_by_part": {}, "memory_bytes": None, "memory_by_part": {}}
-    flops, memory = step_flops(model, load, recipe.data.cache_features), _memory(recipe, model, load)
+    flops, memory = step_flops(model, load, recipe.data.features != "off"), _memory(recipe, model, load)
     return {
         "flops_per_step": round(sum(flops.values())),
         "flops_by_part": {name: round(value) for name, value in flops.items()},

@@ -18,7 +18,13 @@ from samcli.training.samples import find_samples, is_world_set
 
 MMLINK_SAMPLES = 69_000
 """Of the paper's training set (section 3), all of them pairs."""
-WORLD_IMAGES = {"world-mmlink": (2,), "world-groups": (5,), "world-stories": (3, 4, 5), "world-changes": (2,)}
+WORLD_IMAGES = {
+    "world-mmlink": (2,),
+    "world-links": (2, 3, 4, 5),
+    "world-groups": (5,),
+    "world-stories": (3, 4, 5),
+    "world-changes": (2,),
+}
 """Numbers of images that samples of a world set have, each as often as the others."""
 _ON_REQUEST = "MmLINK isn't published; its authors are to be asked (github.com/McCartney01/SAM). "
 _STAND_IN = "The embedded world's stand-in needs no files: --set data.train=world-mmlink"

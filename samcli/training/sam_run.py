@@ -65,10 +65,10 @@ def train_sam(
         model.check_instruction_length(recipe.text.qformer_tokens)
         with enough_memory(f"with {base.name} in {recipe.model.dtype} on {accelerator.device}", LESS_MEMORY):
             model.to(accelerator.device)
-            if recipe.data.cache_features:
+            if recipe.data.features != "off":
                 features.prepare(model, [path for sample in samples for path in sample.images])
         a_step = step_samples(recipe.optim, accelerator.num_processes)
-        cached = features if recipe.data.cache_features else None
+        cached = features if recipe.data.features != "off" else None
         job = sam_job(recipe, model, base.processor, samples, cached, a_step)
         last = fit(job, Plan(recipe.optim, recipe.checkpoint, recipe.log_every), out, accelerator)
         if accelerator.is_main_process:

@@ -44,6 +44,19 @@ LINKING = {
     ),
 }
 LINKING_ANSWERS = ("The {noun} in both pictures is {shared}.", "Both pictures show {shared}.", "It is {shared}.")
+LINKING_GROUPS = (  # of three pictures or more
+    "Describe the {noun} that appears in all {count} pictures.",
+    "Which {noun} do all the pictures share?",
+    "Give every detail of the {noun} seen in all the pictures.",
+    "One {noun} is in all these pictures. What does it look like?",
+    "Name the {noun} that the {count} pictures have in common.",
+    "Find the {noun} that is shown in all {count} pictures and describe it.",
+)
+LINKING_GROUPS_ANSWERS = (
+    "The {noun} in all {count} pictures is {shared}.",
+    "The {count} pictures share {shared}.",
+    "It is {shared}.",
+)
 GROUPS = (
     "Sum up in one phrase what these {count} pictures have in common.",
     "What is the common factor of the {count} pictures?",

@@ -1,4 +1,4 @@
-"""The world's exact implementations of the pipeline's stages for `world-mmlink`: no weights, true by construction."""
+"""The world's exact stages for `world-mmlink` and `world-links`: no weights, true by construction."""
 
 import random
 
@@ -8,7 +8,7 @@ from PIL import Image
 from samcli.synth.cutout import NEUTRAL, Composer, overlap
 from samcli.synth.pipeline import Draft, Frame, Pipeline, Source
 from samcli.synth.world import instructions
-from samcli.synth.world.grammar import name, read_mentions
+from samcli.synth.world.grammar import NUMBERS, name, read_mentions
 from samcli.synth.world.pen import paste
 from samcli.synth.world.pictures import EXTENTS, MOST_THINGS, Setting, draw_pose
 from samcli.synth.world.scenes import paint_ground
@@ -25,23 +25,33 @@ LEAST_SIDE = 0.12  # of the canvas (the 64 of 512 pixels that photographs are he
 _ELSEWHERE = ("animal", "vehicle")
 
 
-class WorldGrouper:
-    """Two families of things that share one, in different scenes; the shared one in two different poses."""
+POSES = 4
+PAIRS = (2,)
+GROUPS = (2, 3, 4, 5)
 
-    def __init__(self, split: str, seed: int, things: int = MOST_THINGS) -> None:
-        self.split, self.seed, self.things = split, seed, things
+
+class WorldGrouper:
+    """Families of things that share one, in different scenes; the shared one in different poses, up to four.
+
+    `sizes` are the numbers of pictures that samples may have.
+    """
+
+    def __init__(self, split: str, seed: int, sizes: tuple[int, ...] = PAIRS, things: int = MOST_THINGS) -> None:
+        self.split, self.seed, self.sizes, self.things = split, seed, sizes, things
+        self.purpose = "linking" if sizes == PAIRS else "links"
 
     def __call__(self, index: int, attempt: int) -> Draft:
         """Choose kind, things, poses and scenes of sample `index`."""
-        rng = rng_for(self.split, f"linking/{attempt}", self.seed, index)
+        rng = rng_for(self.split, f"{self.purpose}/{attempt}", self.seed, index)
+        pictures = self.sizes[0] if len(self.sizes) == 1 else rng.choice(self.sizes)
         kind = rng.choice(MMLINK_CATEGORIES + (_ELSEWHERE if rng.random() < 0.5 else ()))
-        linking = draw_linking(rng, kind, belongs_to(self.split), self.things)
-        poses = rng.sample(range(4), 2)
+        linking = draw_linking(rng, kind, belongs_to(self.split), self.things, pictures)
+        poses = rng.sample(range(POSES), min(pictures, POSES)) * 2
         frames = []
-        for view, variant in zip(linking.views, poses, strict=True):
+        for view, variant in zip(linking.views, poses, strict=False):
             subjects = [self._source(rng, thing, variant if thing == linking.shared else None) for thing in view.things]
             frames.append(Frame(subjects, view.setting))
-        seed = f"{self.split}/linking/{self.seed}/{index}/{attempt}"
+        seed = f"{self.split}/{self.purpose}/{self.seed}/{index}/{attempt}"
         sources = [[source.label for source in frame.sources] for frame in frames]
         return Draft(index, seed, kind, linking.shared, frames, sources)
 
@@ -92,11 +102,13 @@ def _stand_in(canvas: Image.Image, mask: Image.Image, scene: Image.Image) -> Ima
 def describe(draft: Draft) -> Draft:
     """Write instruction and answer: the world's own captioner, exact and independent of the backgrounds."""
     rng = random.Random(f"{draft.seed}/describe")
-    pool = instructions.LINKING[draft.kind]
+    pair = len(draft.frames) == 2
+    pool = instructions.LINKING[draft.kind] if pair else instructions.LINKING_GROUPS
+    forms = instructions.LINKING_ANSWERS if pair else instructions.LINKING_GROUPS_ANSWERS
     which = rng.randrange(len(pool))
-    draft.instruction = pool[which]
-    form = instructions.LINKING_ANSWERS[which % len(instructions.LINKING_ANSWERS)]
-    draft.answer = form.format(noun=CATEGORIES[draft.kind].noun, shared=name(draft.shared))
+    words = {"noun": CATEGORIES[draft.kind].noun, "count": NUMBERS[len(draft.frames)], "shared": name(draft.shared)}
+    draft.instruction = pool[which].format_map(words)
+    draft.answer = forms[which % len(forms)].format_map(words)
     draft.provenance |= {
         "kind": draft.kind,
         "shared": draft.shared.to_json(),
@@ -120,7 +132,7 @@ def check(draft: Draft) -> Draft:
     draft.scores = {
         "least_side": min(min(box.width, box.height) for box in boxes),
         "overlap": max(overlap(frame.boxes) for frame in draft.frames),
-        "shared_things": float(len(families[0] & families[1])),
+        "shared_things": float(len(set.intersection(*families))),
         "answer_names_it": float(len(mentions) == 1 and mentions[0].names_in_full(draft.shared)),
     }
     if draft.scores["least_side"] < LEAST_SIDE:
@@ -132,8 +144,8 @@ def check(draft: Draft) -> Draft:
     return draft
 
 
-def linking_pipeline(split: str, seed: int, size: int) -> Pipeline:
-    """All stages of `world-mmlink`."""
+def linking_pipeline(split: str, seed: int, size: int, sizes: tuple[int, ...] = PAIRS) -> Pipeline:
+    """All stages of `world-mmlink`, or of `world-links` with `sizes` of its groups."""
     stages = (
         ("segment", segment),
         ("compose", Composer(size, EXTENTS)),
@@ -141,4 +153,4 @@ def linking_pipeline(split: str, seed: int, size: int) -> Pipeline:
         ("describe", describe),
         ("check", check),
     )
-    return Pipeline(WorldGrouper(split, seed), stages)
+    return Pipeline(WorldGrouper(split, seed, sizes), stages)

@@ -46,30 +46,39 @@ def draw_any_view(rng: random.Random, accept: Accept, most: int = MOST_THINGS) -
 
 @dataclass(frozen=True)
 class Linking:
-    """Two views that share exactly one thing."""
+    """Views that share exactly one thing, all of them, and nothing else with one another."""
 
-    views: tuple[View, View]
+    views: tuple[View, ...]
     shared: Thing
 
 
-def draw_linking(rng: random.Random, category: str, accept: Accept, count: int = MOST_THINGS) -> Linking:
-    """Two families of `count` things with one in common; scenes differ.
+def draw_linking(
+    rng: random.Random, category: str, accept: Accept, count: int = MOST_THINGS, pictures: int = 2
+) -> Linking:
+    """As many families as `pictures`, each of `count` things, with one in common; scenes differ.
 
-    Nothing in either view alone tells which of its things is shared (see `draw_family`). Both families are stars or
-    neither is: a thing from a star has near misses in its split more often than others, so that a star drawn around
+    Nothing in a view alone tells which of its things is shared (see `draw_family`). All families are stars or none is:
+    a thing from a star has near misses in its split more often than others, so that a star drawn around
     any thing would give it away. (With three things in a small split it still would, a little: few stars are left.)
     """
     related = float(rng.random() < RELATED)
     first = draw_family(rng, category, count, accept, related=related)
     shared = rng.choice(first)
-    seconds = (draw_family(rng, category, count, accept, shared, related) for _ in range(PAIR_TRIES))
-    second = next((family for family in seconds if len(set(family) & set(first)) == 1), None)
-    if second is None:
-        return draw_linking(rng, category, accept, count)
-    here, there = draw_setting(rng), draw_setting(rng)
-    while here.scene == there.scene:
-        there = draw_setting(rng)
-    return Linking((View(tuple(first), here), View(tuple(second), there)), shared)
+    families = [first]
+    while len(families) < pictures:
+        seen = {thing for family in families for thing in family}
+        others = (draw_family(rng, category, count, accept, shared, related) for _ in range(PAIR_TRIES))
+        another = next((family for family in others if len(set(family) & seen) == 1), None)
+        if another is None:
+            return draw_linking(rng, category, accept, count, pictures)
+        families.append(another)
+    settings: list[Setting] = []
+    while len(settings) < pictures:
+        setting = draw_setting(rng)
+        if setting.scene not in {other.scene for other in settings}:
+            settings.append(setting)
+    views = (View(tuple(family), setting) for family, setting in zip(families, settings, strict=True))
+    return Linking(tuple(views), shared)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,97 @@
+"""What an ablation found: the scores of every row with intervals, and its paired differences to other rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from samcli.data.sample import Sample
+from samcli.evaluation.ablation_plan import Run
+from samcli.evaluation.entries import Answered, evidence, metrics_of
+from samcli.evaluation.predictions import read_predictions
+from samcli.evaluation.statistics import Evidence, average_of, compare, estimate
+from samcli.evaluation.tasks import LINKING
+from samcli.recipe import AblateRecipe, Row
+
+CAPTIONS = "captions"
+"""The average over all datasets of all tasks that are scored as captions."""
+
+Found = dict[str, dict[str, Evidence]]  # by dataset or average, and metric
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset that all rows answer."""
+
+    task: str
+    name: str
+    samples: Sequence[Sample]
+
+
+def summarise(recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[Dataset]) -> dict[str, Any]:
+    """Results of all rows whose runs are finished, with differences to the rows that the recipe compares with.
+
+    `averages` of a row are unweighted means over the datasets of a task, where there are several, and over all
+    captions, where they are of several tasks.
+    """
+    of_row = {row.row: [run for run in runs if run.row.row == row.row] for row in recipe.rows}
+    found = {row: _evidence(of, datasets) for row, of in of_row.items() if all(run.finished for run in of)}
+    averages = _averages(datasets)
+    rows = []
+    for row in recipe.rows:
+        if row.row in found:
+            scores = {name: _scores(row.row, name, found, recipe.compare_with) for name in found[row.row]}
+            of = of_row[row.row]
+            guidance = of[0].recipe.training.guidance
+            layers = {"layers": [guidance.from_layer, guidance.to_layer]} if guidance.enabled else {}
+            own = {dataset.name: scores[dataset.name] for dataset in datasets}
+            means = {"averages": {name: scores[name] for name in averages}} if averages else {}
+            rows.append({"row": row.row, "name": row.name, "seeds": len(of), **layers, "datasets": own, **means})
+    return {"rows": rows, "n": {dataset.name: len(dataset.samples) for dataset in datasets}, "paper": recipe.paper}
+
+
+def _averages(datasets: Sequence[Dataset]) -> dict[str, list[Dataset]]:
+    """Over what is averaged, by name."""
+    tasks = dict.fromkeys(dataset.task for dataset in datasets)
+    of = {task: [dataset for dataset in datasets if dataset.task == task] for task in tasks}
+    averages = {task: members for task, members in of.items() if len(members) > 1}
+    captions = [dataset for dataset in datasets if dataset.task != LINKING]
+    if len({dataset.task for dataset in captions}) > 1:
+        averages[CAPTIONS] = captions
+    return averages
+
+
+def _evidence(runs: Sequence[Run], datasets: Sequence[Dataset]) -> Found:
+    """What the scores of one row are made of."""
+    found: Found = {}
+    for dataset in datasets:
+        answers = []
+        for run in runs:
+            made = read_predictions(run.predictions(dataset.name), [dataset.name])
+            answers.append(Answered(dataset.name, dataset.samples, made[dataset.name]))
+        found[dataset.name] = evidence(dataset.task, answers)
+    for name, members in _averages(datasets).items():
+        metrics = metrics_of(members[0].task)
+        found[name] = {metric: average_of([found[one.name][metric] for one in members]) for metric in metrics}
+    return found
+
+
+def _scores(row: Row, name: str, found: Mapping[str, Found], compare_with: Sequence[Row]) -> dict[str, Any]:
+    """Each metric of a row on a dataset: {mean, ci95, versus: {ROW: {difference, ci95, p}}}, to four decimals."""
+    scores: dict[str, Any] = {}
+    for metric, own in found[row][name].items():
+        value = estimate(own)
+        versus = {}
+        for other in compare_with:
+            if other != row and other in found:
+                gap = compare(own, found[other][name][metric])
+                versus[other] = {
+                    "difference": round(gap.value, 4),
+                    "ci95": _rounded(gap.interval),
+                    "p": round(gap.p, 4),
+                }
+        scores[metric] = {"mean": round(value.value, 4), "ci95": _rounded(value.interval), "versus": versus}
+    return scores
+
+
+def _rounded(interval: tuple[float, float]) -> list[float]:
+    return [round(end, 4) for end in interval]

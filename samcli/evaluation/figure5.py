@@ -1,0 +1,110 @@
+"""Figure 5 of the paper: scores over the layers at which guidance enters (l) and returns (k).
+
+For each metric a surface through the cells, as the paper draws it, and a grid with every number; PNG and SVG.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samcli.evaluation.result_tables import METRICS
+from samcli.files import atomic_write
+
+Cells = dict[tuple[int, int], Mapping[str, Any]]  # by (l, k): {mean, ci95}
+_COLOURS = "viridis"  # even in lightness: its order is seen in grey, and by those who don't tell red from green
+_FINE = 4  # times that each triangle of the surface is divided
+
+
+def draw_figure5(results: Mapping[str, Any], directory: Path) -> list[Path]:
+    """Draw every metric of an ablation's results over its rows' layers; return the files written.
+
+    Rows without guidance are passed over. A surface needs three cells that are no line; without them there is none.
+    """
+    import matplotlib as mpl  # takes a moment to import, for this figure alone
+
+    written: list[Path] = []
+    with mpl.rc_context({"svg.hashsalt": "sam", "font.size": 10, "savefig.dpi": 160}):
+        for where, metric, cells in _metrics(results["rows"]):
+            title = f"{METRICS[metric]}, {where}"
+            written += _save(_grid(cells, title), directory / f"{where}-{metric}-grid")
+            if _spans_a_surface(cells):
+                figure = _surface(cells, title, METRICS[metric])
+                written += _save(figure, directory / f"{where}-{metric}-surface")
+    return written
+
+
+def _metrics(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str, Cells]]:
+    """What is drawn: averages where there are any, else the datasets; and the cells of each metric."""
+    guided = [row for row in rows if "layers" in row]
+    for name in dict.fromkeys(name for row in guided for name in _drawn(row)):
+        for metric in dict.fromkeys(metric for row in guided for metric in _drawn(row).get(name, {})):
+            yield name, metric, {tuple(row["layers"]): _drawn(row)[name][metric] for row in guided}
+
+
+def _drawn(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of one task its average, of several the average over all captions too; datasets that are averaged by none."""
+    averages: Mapping[str, Any] = row.get("averages", {})
+    return averages or row["datasets"]
+
+
+def _spans_a_surface(cells: Cells) -> bool:
+    places = np.array([*cells], dtype=float)
+    return len(cells) > 2 and np.linalg.matrix_rank(places - places[0]) == 2
+
+
+def _save(figure: Any, stem: Path) -> list[Path]:
+    """Both forms of a picture, equal to the byte for equal results."""
+    metadata: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}}
+    paths = [stem.with_name(f"{stem.name}.{form}") for form in metadata]
+    for path, (form, more) in zip(paths, metadata.items(), strict=True):
+        with atomic_write(path, "wb") as file:
+            figure.savefig(file, format=form, bbox_inches="tight", metadata=more)
+    return paths
+
+
+def _surface(cells: Cells, title: str, label: str) -> Any:
+    """A smooth surface through the cells, which are marked and named."""
+    from matplotlib.figure import Figure
+    from matplotlib.tri import CubicTriInterpolator, Triangulation, UniformTriRefiner
+
+    low, high = (np.array(axis, dtype=float) for axis in zip(*cells, strict=True))
+    means = np.array([score["mean"] for score in cells.values()])
+    triangles = Triangulation(low, high)
+    smooth = CubicTriInterpolator(triangles, means, kind="geom")
+    fine, heights = UniformTriRefiner(triangles).refine_field(means, triinterpolator=smooth, subdiv=_FINE)
+    figure = Figure(figsize=(6.4, 5.2))
+    axes: Any = figure.add_subplot(projection="3d", computed_zorder=False)
+    axes.plot_trisurf(fine, heights, cmap=_COLOURS, alpha=0.85, linewidth=0, zorder=1)
+    axes.scatter(low, high, means, color="black", s=22, depthshade=False, zorder=3)
+    for (l, k), mean in zip(cells, means, strict=True):  # noqa: E741  l is the paper's name
+        axes.text(l, k, mean, f" {mean:.1f}", fontsize=8, zorder=4)
+    axes.set_xticks(sorted(set(low)))
+    axes.set_yticks(sorted(set(high)))
+    axes.set(xlabel="l", ylabel="k", zlabel=label, title=title)
+    axes.view_init(elev=28, azim=-150)
+    return figure
+
+
+def _grid(cells: Cells, title: str) -> Any:
+    """One square a cell with its mean and interval; k upward, l to the right."""
+    from matplotlib.figure import Figure
+
+    lows, highs = (sorted({cell[axis] for cell in cells}) for axis in (0, 1))
+    values = np.full((len(highs), len(lows)), np.nan)
+    for (l, k), score in cells.items():  # noqa: E741  l is the paper's name
+        values[highs.index(k), lows.index(l)] = score["mean"]
+    figure = Figure(figsize=(1.4 + 1.3 * len(lows), 1.2 + 0.95 * len(highs)))
+    axes = figure.add_subplot()
+    image = axes.imshow(values, origin="lower", cmap=_COLOURS, aspect="auto")
+    for (l, k), score in cells.items():  # noqa: E741
+        shade = np.asarray(image.norm(score["mean"])).item()
+        bottom, top = score["ci95"]
+        text = f"{score['mean']:.1f}\n[{bottom:.1f}, {top:.1f}]"
+        place = lows.index(l), highs.index(k)
+        axes.text(*place, text, ha="center", va="center", fontsize=8, color="black" if shade > 0.6 else "white")
+    axes.set_xticks(range(len(lows)), [str(low) for low in lows])
+    axes.set_yticks(range(len(highs)), [str(high) for high in highs])
+    axes.set(xlabel="l: part A guides part B", ylabel="k: part B returns", title=title)
+    return figure
