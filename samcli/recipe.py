@@ -22,10 +22,16 @@ class Section(BaseModel):
 class ModelRecipe(Section):
     """Which InstructBLIP is the frozen base, and in what numbers it is held."""
 
-    base: str = Field("tiny", description="`tiny` (embedded), a directory, or a hub id of any InstructBLIP")
+    base: str = Field("tiny", description="`tiny` (embedded), a directory or hub id of any InstructBLIP, a `.pth`")
     revision: str | None = Field(None, description="commit or tag on the hub; null: the newest, recorded in results")
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="numbers of the frozen parts")
-    device: str = Field("auto", description="auto (a GPU where there is one), cpu, cuda, cuda:N, mps")
+    device: str = Field(
+        "auto", description="auto (a GPU where there is one), cpu, cuda, cuda:N, mps; spread: the LLM over all GPUs"
+    )
+    llm_bits: Literal[4, 8] | None = Field(None, description="hold the LLM alone in so many bits (bitsandbytes)")
+    completed_from: str | None = Field(
+        None, description="base of the parts that a `.pth` lacks; null: Salesforce/instructblip-vicuna-7b"
+    )
 
 
 class GuidanceRecipe(Section):

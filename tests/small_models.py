@@ -1,11 +1,13 @@
 """Small InstructBLIPs of random weights, which tests train and ask in moments."""
 
 from pathlib import Path
+from typing import Any
 
-from transformers import InstructBlipForConditionalGeneration
+import torch
+from transformers import InstructBlipConfig, InstructBlipForConditionalGeneration, T5Config
 
 from samcli.model.processor import Processor
-from samcli.model.small import build_small
+from samcli.model.small import build_small, small_config
 from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
 from samcli.recipe import SizesRecipe
 from samcli.training.small.base import save_base
@@ -52,4 +54,32 @@ def textless_base(sizes: SizesRecipe) -> InstructBlipForConditionalGeneration:
 def save_small(directory: Path, sizes: SizesRecipe, seed: int = 0) -> Path:
     """Write such a model in the hub's format; return its directory."""
     save_base(small_base(sizes, seed), small_processor(sizes), directory)
+    return directory
+
+
+def t5_base(sizes: SizesRecipe, llm_words: int, qformer_words: int) -> InstructBlipForConditionalGeneration:
+    """The same sizes with a T5 for the LLaMA, as InstructBLIP-FLAN-T5 has one."""
+    llama = small_config(sizes, llm_words, qformer_words)
+    heads = sizes.llm_heads
+    shape: dict[str, Any] = {
+        "d_model": sizes.llm_width,
+        "d_kv": sizes.llm_width // heads,
+        "d_ff": sizes.llm_mlp,
+        "num_heads": heads,
+    }
+    form = {"vocab_size": llm_words, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 0}
+    t5: Any = T5Config(**shape | form | ids | {"num_layers": sizes.llm_layers, "d_ff": sizes.llm_mlp})
+    parts: dict[str, Any] = {"vision_config": llama.vision_config, "qformer_config": llama.qformer_config}
+    config = InstructBlipConfig(**parts, text_config=t5, num_query_tokens=sizes.queries)
+    torch.manual_seed(0)
+    base: InstructBlipForConditionalGeneration = InstructBlipForConditionalGeneration(config).eval()
+    return base
+
+
+def save_t5(directory: Path, sizes: SizesRecipe) -> Path:
+    """Write such a model in the hub's format; return its directory."""
+    processor = small_processor(sizes)
+    base = t5_base(sizes, len(processor.tokenizer), len(processor.qformer_tokenizer))
+    save_base(base, processor, directory)
     return directory

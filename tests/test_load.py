@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from samcli.errors import UserError
 from samcli.model.captioner import Captioner
-from samcli.model.load import TINY, find_base, load_base, load_model, resolve_device
+from samcli.model.find import TINY, find_base
+from samcli.model.load import load_base, load_model, resolve_device
 from samcli.recipe import DecodingRecipe, ModelRecipe
 from tests.small_models import save_small, small_base, small_sizes
 
@@ -105,7 +106,7 @@ def test_hash_tells_weights_apart(saved: Path, tmp_path: Path) -> None:
 
 
 def test_weights_are_hashed_for_who_asks_alone(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samcli.model.load.weights_hash", None)
+    monkeypatch.setattr("samcli.model.find.weights_hash", None)
     assert answer(load_model(str(saved), "none", device="cpu"))
 
 
@@ -146,7 +147,7 @@ def test_damaged_config(copy: Path, text: str) -> None:
     assert refusal(copy).startswith(f"can't load {copy}: ")
 
 
-@pytest.mark.parametrize("name", ["model.pth", "model.pt", "pytorch_model.bin", "model.safetensors"])
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors"])
 def test_bare_checkpoint(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     assert refusal(tmp_path / name).startswith(f"{tmp_path / name} is a bare checkpoint without its configuration; ")
@@ -239,7 +240,7 @@ def test_cached_hub_model_without_network(saved: Path, tmp_path: Path, monkeypat
 
 def test_name_that_the_hub_refuses() -> None:
     with pytest.raises(UserError, match=r"^no model -a/--b: no directory here, and the hub refuses it: "):
-        find_base("-a/--b")
+        find_base(ModelRecipe(base="-a/--b"))
 
 
 def test_tiny_is_the_default_name() -> None:

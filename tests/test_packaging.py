@@ -22,21 +22,30 @@ def imported() -> Iterator[str]:
                 yield node.module.partition(".")[0]
 
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
 def declared() -> set[str]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {re.split(r"[<>=]", requirement)[0] for requirement in project["dependencies"]}
+    return {re.split(r"[<>=]", requirement)[0] for requirement in PROJECT["dependencies"]}
+
+
+def extras() -> set[str]:
+    """What users may install beside."""
+    chosen = {name: needed for name, needed in PROJECT["optional-dependencies"].items() if name != "dev"}
+    return {re.split(r"[<>=]", requirement)[0] for needed in chosen.values() for requirement in needed}
 
 
 def test_what_is_imported_is_declared() -> None:
     others = set(imported()) - sys.stdlib_module_names - {"samcli"}
-    assert {DISTRIBUTIONS.get(name, name) for name in others} <= declared()
+    assert {DISTRIBUTIONS.get(name, name) for name in others} <= declared() | extras()
 
 
 def test_every_dependency_is_pinned_and_has_its_reason() -> None:
     pins = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()}
     reasons = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("### Dependencies")[1]
-    assert {name.lower() for name in pins} >= declared()
-    assert declared() <= set(re.findall(r"^- ([\w-]+): ", reasons, re.MULTILINE))
+    needed = declared() | extras()
+    assert {name.lower() for name in pins} >= needed
+    assert needed <= set(re.findall(r"^- ([\w-]+)(?: \(extra `\w+`\))?: ", reasons, re.MULTILINE))
 
 
 def test_type_checkers_of_others_read_the_types() -> None:

@@ -18,9 +18,9 @@ from samcli.data.batch import Batch
 from samcli.data.sample import Sample, write_annotations
 from samcli.errors import UserError
 from samcli.files import write_json
+from samcli.model.find import QFORMER_FOLDER
 from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.known_sizes import KNOWN, known_config
-from samcli.model.processor import QFORMER_FOLDER
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import small_config
 from samcli.recipe import BaseRecipe, GuidanceRecipe, MethodRecipe, SamRecipe
@@ -116,7 +116,7 @@ def test_the_papers_training_in_seconds() -> None:
 @pytest.mark.parametrize("hub_id", KNOWN)
 def test_every_known_base_is_planned(hub_id: str) -> None:
     planned = plan(recipe(hub_id))
-    width = 5120 if "13b" in hub_id else 4096
+    width = {"13b": 5120, "-xl": 2048}.get(hub_id[-3:], 4096)
     assert planned["parameters"]["by_part"]["language_projection"]["trained"] == 768 * width + width
 
 
@@ -285,7 +285,7 @@ def test_a_base_that_is_not_there_is_missing_and_its_sizes_unknown(
 
 def test_another_model_is_the_users_error(base: Path) -> None:
     write_json(base / "config.json", {"model_type": "blip-2"})
-    with pytest.raises(UserError, match="is not an InstructBLIP with a LLaMA"):
+    with pytest.raises(UserError, match=r"is not an InstructBLIP \(Salesforce"):
         plan(recipe(base))
 
 

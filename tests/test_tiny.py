@@ -6,7 +6,7 @@ import pytest
 
 from samcli import load_model
 from samcli.model.captioner import Captioner
-from samcli.model.load import tiny_directory
+from samcli.model.find import tiny_directory
 from samcli.synth.world.grammar import read_mentions
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

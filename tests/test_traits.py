@@ -17,7 +17,8 @@ from samcli.evaluation.predict import predict
 from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.features import FeatureCache
-from samcli.model.load import TINY, load_base, load_model, traits_of
+from samcli.model.find import TINY, traits_of
+from samcli.model.load import load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, WORLD
 from samcli.recipe import DecodingRecipe, GuidanceRecipe, MethodRecipe, ModelRecipe, TextRecipe
@@ -49,7 +50,7 @@ def test_a_base_carries_its_own_ways_wherever_it_lies(saved: Path, tmp_path: Pat
 
 
 def test_tiny_is_of_the_world_before_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samcli.model.load.tiny_directory", lambda: tmp_path)
+    monkeypatch.setattr("samcli.model.find.tiny_directory", lambda: tmp_path)
     assert traits_of(TINY) == WORLD
     assert traits_of("/nowhere") == RELEASED
 
@@ -67,7 +68,7 @@ def test_faulty_traits(saved: Path, tmp_path: Path, text: str) -> None:
 def test_a_checkout_without_the_embedded_model_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapter: str | None
 ) -> None:
-    monkeypatch.setattr("samcli.model.load.tiny_directory", lambda: tmp_path / "assets")
+    monkeypatch.setattr("samcli.model.find.tiny_directory", lambda: tmp_path / "assets")
     with pytest.raises(UserError, match=r"^this checkout lacks the embedded model's \w+ \(.*assets\): `make tiny`"):
         load_model(None, adapter)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import InstructBlipConfig, InstructBlipForConditionalGeneration, T5Config
+from transformers import InstructBlipForConditionalGeneration
 
 from samcli.data.batch import IMAGE, Batch
 from samcli.errors import UserError
@@ -19,11 +19,10 @@ from samcli.model.language import attention_matrices, reading_layers
 from samcli.model.linear_context import mean_of_others
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.sequence import IGNORED, TokenSequence, join
-from samcli.model.small import small_config
 from samcli.recipe import NO_METHOD, AblateRecipe, DecodingRecipe, MethodRecipe, SamRecipe
 from samcli.recipe_file import find_recipe, load_recipe
 from samcli.training.plan import trained_numbers
-from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_processor, small_sizes, textless_base
+from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_processor, small_sizes, t5_base, textless_base
 
 SIZES = small_sizes(vision_width=24, qformer_layers=4, queries=3, llm_width=32, llm_layers=4, llm_mlp=48)
 COUNTS, POSITIONS = (2, 1, 3), 5
@@ -37,20 +36,7 @@ def method(**sections: dict[str, Any]) -> MethodRecipe:
     return MethodRecipe.model_validate(OFF | {name: {"enabled": True} | keys for name, keys in sections.items()})
 
 
-def t5_base() -> InstructBlipForConditionalGeneration:
-    """The same sizes with a T5, as InstructBLIP-FLAN-T5 has one."""
-    llama = small_config(SIZES, LLM_WORDS, QFORMER_WORDS)
-    sizes: dict[str, Any] = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 4, "num_heads": 4}
-    sizes |= {"vocab_size": LLM_WORDS, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
-    t5 = T5Config(**sizes | {"decoder_start_token_id": 0})
-    parts: dict[str, Any] = {"vision_config": llama.vision_config, "qformer_config": llama.qformer_config}
-    config = InstructBlipConfig(**parts, text_config=t5, num_query_tokens=SIZES.queries)
-    torch.manual_seed(0)
-    base: InstructBlipForConditionalGeneration = InstructBlipForConditionalGeneration(config).eval()
-    return base
-
-
-BASES = {"llama": lambda: textless_base(SIZES), "t5": t5_base}
+BASES = {"llama": lambda: textless_base(SIZES), "t5": lambda: t5_base(SIZES, LLM_WORDS, QFORMER_WORDS)}
 
 
 @pytest.fixture
@@ -396,7 +382,7 @@ def test_layers_that_are_not_there_are_refused(settings: MethodRecipe, said: str
 
 
 def test_a_t5_answers_what_its_encoder_reads(batch: Batch) -> None:
-    model = SemanticAlignmentModel(t5_base(), NO_METHOD).eval()
+    model = SemanticAlignmentModel(BASES["t5"](), NO_METHOD).eval()
     losses, tokens = [], []
     for one in one_by_one(batch):
         assert one.answer_ids is not None

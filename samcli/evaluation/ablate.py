@@ -43,7 +43,7 @@ class _Common:
     def of(self, model: ModelRecipe) -> tuple[Shared, SeenBatches]:
         """Both for one base, which is loaded on first use."""
         if model not in self.trained:
-            base = load_base(model)
+            base = load_base(model, resolve_device(model.device))
             self.trained[model], self.seen[model] = Shared(base, FeatureCache(base.processor)), {}
         return self.trained[model], self.seen[model]
 
@@ -128,7 +128,7 @@ def _captioner(run: Run, shared: Shared) -> Iterator[Captioner]:
     with lent(base, method) as model:
         if adapter is not None:
             adapter.load_into(model)
-        model.eval().to(resolve_device(run.recipe.training.model.device))
+        model.eval().place(resolve_device(run.recipe.training.model.device))
         name = adapter.name if adapter is not None else None
         yield Captioner(model, base.processor, base.name, name, base.traits, run.recipe.training.text)
 

@@ -86,7 +86,7 @@ def plan_runs(recipe: AblateRecipe, out: Path) -> list[Run]:
 def _run(
     recipe: AblateRecipe, row: RowRecipe, later: int, out: Path, weights: Callable[[ModelRecipe], dict[str, str]]
 ) -> Run:
-    from samcli.model.load import traits_of  # loads torch
+    from samcli.model.find import traits_of
 
     training = _training(recipe.base, row, later)
     model = training.model
@@ -105,11 +105,10 @@ def _run(
 
 def _weights(model: ModelRecipe) -> dict[str, str]:
     """The identity of a base; that of one that isn't there is empty, since a dry run lists it beside other runs."""
-    from samcli.model.load import find_base
-    from samcli.model.weights import base_identity
+    from samcli.model.find import find_base
 
     try:
-        return base_identity(find_base(model.base, model.revision))
+        return find_base(model).identity()
     except UserError:
         return {}
 

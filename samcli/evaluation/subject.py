@@ -5,9 +5,10 @@ from functools import cached_property
 
 from samcli.model.adapter import Adapter
 from samcli.model.captioner import Captioner
-from samcli.model.load import TINY, find_base, load_model, named_adapter, traits_of
+from samcli.model.find import TINY, find_base, traits_of
+from samcli.model.load import load_model, named_adapter
 from samcli.model.traits import Traits
-from samcli.model.weights import base_identity, loaded_weights, tensors_hash
+from samcli.model.weights import loaded_weights, tensors_hash
 from samcli.recipe import EvalRecipe
 
 NO_ADAPTER = "none"
@@ -62,7 +63,8 @@ class Subject:
         """
         if self.given is not None:
             return loaded_weights(self.given)
-        base = base_identity(find_base(self.base, self._asked_revision))
+        asked = {"base": self.base, "revision": self._asked_revision}
+        base = find_base(self.recipe.model.model_copy(update=asked)).identity()
         return base if self.adapter is None else base | {"adapter": tensors_hash(self.adapter.tensors.items())}
 
     @cached_property
@@ -70,5 +72,13 @@ class Subject:
         """The model with these `weights`, ready for use; raises UserError when it can't be loaded."""
         if self.given is not None:
             return self.given
-        model, revision = self.recipe.model, self.weights.get("revision", self.recipe.model.revision)
-        return load_model(self.base, self.recipe.adapter, device=model.device, dtype=model.dtype, revision=revision)
+        model = self.recipe.model
+        return load_model(
+            self.base,
+            self.recipe.adapter,
+            device=model.device,
+            dtype=model.dtype,
+            revision=self.weights.get("revision", model.revision),
+            llm_bits=model.llm_bits,
+            completed_from=model.completed_from,
+        )

@@ -15,7 +15,9 @@ from torch import Tensor
 from samcli import __version__
 from samcli.errors import UserError
 from samcli.files import read_json, save_tensors, sha256, sync, write_json, write_text
+from samcli.model.find import HUB_EXAMPLE, is_released
 from samcli.model.hub import fetch, is_hub_id
+from samcli.model.released import released_adapter
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import MethodRecipe
 
@@ -87,7 +89,9 @@ def save_adapter(directory: Path, model: SemanticAlignmentModel, record: dict[st
 
 
 def find_adapter(name: str) -> Adapter:
-    """Read an adapter from a directory or the hub; raises UserError that says what is missing or wrong."""
+    """Read an adapter from a directory, the hub or the authors' `.pth`; raises UserError that says what is wrong."""
+    if is_released(name):
+        return _released(name)
     directory = _directory(name)
     missing = [entry for entry in (TENSORS, RECORD) if not (directory / entry).is_file()]
     if missing:
@@ -113,6 +117,14 @@ def find_adapter(name: str) -> Adapter:
     if not intact:
         raise UserError(f"{name}: damaged adapter: {TENSORS} is not the file that {RECORD} was written with")
     return adapter
+
+
+def _released(name: str) -> Adapter:
+    """The authors' trained parameters; which base they were trained on the file doesn't say."""
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise UserError(f"no adapter {name}: there is no such file")
+    return Adapter(name, HUB_EXAMPLE, None, "", MethodRecipe(), released_adapter(path))
 
 
 def method_record(method: MethodRecipe) -> dict[str, Any]:

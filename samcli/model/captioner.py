@@ -10,6 +10,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from samcli.data.image import as_rgb, open_image
 from samcli.errors import UserError
+from samcli.model.find import BaseFiles
 from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, Traits
@@ -25,7 +26,7 @@ class Captioner:
     """A model with its processor, the names they were loaded by, and how they are used.
 
     `traits`: how the base generates by itself, and whether it knows the embedded world alone. `text`: the lengths that
-    the adapter was trained with.
+    the adapter was trained with. `files`: the base's, none of one that was made in memory.
     """
 
     model: SemanticAlignmentModel
@@ -34,6 +35,7 @@ class Captioner:
     adapter: str | None = None
     traits: Traits = RELEASED
     text: TextRecipe = RELEASED_LENGTHS
+    files: BaseFiles | None = None
 
     @property
     def device(self) -> torch.device:

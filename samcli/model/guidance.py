@@ -49,9 +49,9 @@ def softmax_by_target(scores: Tensor, target: Tensor, rows: int) -> Tensor:
 
 
 def in_own_numbers(layer: nn.Linear, values: Tensor) -> Tensor:
-    """A trained layer, held in single precision, applied to what frozen parts in other numbers made; back in theirs."""
-    made: Tensor = layer(values.to(layer.weight.dtype))
-    return made.to(values.dtype)
+    """A trained layer, in single precision and perhaps elsewhere, on what frozen parts made; back in their numbers."""
+    made: Tensor = layer(values.to(layer.weight))
+    return made.to(values)
 
 
 class AdaptiveAdjustment(nn.Module):

@@ -12,11 +12,11 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from samcli.data.batch import IMAGE, Batch, pad_right
+from samcli.model.find import QFORMER_FOLDER
 from samcli.recipe import TextRecipe
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
-QFORMER_FOLDER = "qformer_tokenizer"
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,13 @@ the guide layers into and out of the W-Former; EVA's attention keeps its query a
 the keys.
 """
 
+import pickle
 import re
+import zipfile
 from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,9 +43,76 @@ _RENAMES = {  # the first pattern that matches a whole key names it
     _BLOCK + r"attn\.(.*)": _LAYER + r"self_attn.\2",
     _BLOCK + r"(mlp\..*)": _LAYER + r"\2",
     r"ln_vision\.(\w+)": r"base.vision_model.post_layernorm.\1",
-    r"llm_proj\.(\w+)": r"base.language_projection.\1",
-    r"llm_model\.(.*)": r"base.language_model.\1",
+    r"(?:llm|t5)_proj\.(\w+)": r"base.language_projection.\1",
+    r"(?:llm|t5)_model\.(.*)": r"base.language_model.\1",
 }
+_PARTS = (  # what a file may hold or lack as a whole; LAVIS leaves out what it had frozen
+    "guidance.",
+    "base.vision_model.post_layernorm.",
+    "base.vision_model.",
+    "base.query_tokens",
+    "base.qformer.",
+    "base.language_projection.",
+    "base.language_model.",
+)
+_GUIDANCE, _PROJECTION = "guidance.", "base.language_projection."
+
+
+def read_released(path: Path) -> dict[str, Tensor]:
+    """The tensors of a released checkpoint by their released names; nothing in it is executed.
+
+    Raises UserError for a file that can't be read, is damaged, or holds anything but tensors and plain values.
+    """
+    try:
+        held = _load(path)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path}: not read, since it holds more than tensors and plain values, or is damaged"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise UserError(f"{path}: can't be read as a checkpoint: {str(error).splitlines()[0]}") from error
+    state = held.get("model", held) if isinstance(held, Mapping) else held
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path}: not a released checkpoint: expected named tensors, or those below the key `model`")
+    return dict(state)
+
+
+def _load(path: Path) -> Any:
+    """Mapped into memory where the file's format allows it, so that no tensor is copied before it is needed."""
+    mapped = zipfile.is_zipfile(path)
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+
+
+@cache
+def holds_guidance(path: Path) -> bool:
+    """Whether a released checkpoint has what the authors trained; raises UserError as `read_released`."""
+    return path.is_file() and any(_new_name(key).startswith(_GUIDANCE) for key in read_released(path))
+
+
+def put_into(base: InstructBlipForConditionalGeneration, state: Mapping[str, Tensor]) -> None:
+    """Put a released checkpoint's tensors in the places of the base's own; parts that it lacks altogether stay.
+
+    Raises UserError that lists what is unknown, misshapen, or missing from a part that it holds.
+    """
+    shapes = _shapes(base.config)
+    held = {_part(_new_name(key)) for key in _with_joined_biases(state)}
+    named = _named(state, {name: shape for name, shape in shapes.items() if _part(name) in held})
+    own = base.state_dict()
+    with torch.no_grad():
+        for name, tensor in _below("base.", named).items():
+            own[name].copy_(tensor)
+    use_released_norm(base)
+
+
+def released_adapter(path: Path) -> dict[str, Tensor]:
+    """Guidance and projection of the authors' checkpoint, under the names of `trained_parameters`; not checked."""
+    named = {_new_name(key): tensor for key, tensor in read_released(path).items()}
+    chosen = {name: tensor for name, tensor in named.items() if name.startswith((_GUIDANCE, _PROJECTION))}
+    return {name.removeprefix("base.").removeprefix(_GUIDANCE): tensor for name, tensor in chosen.items()}
+
+
+def _part(name: str) -> str | None:
+    return next((part for part in _PARTS if name.startswith(part)), None)
 
 
 def convert_released(

@@ -58,6 +58,16 @@ class SemanticAlignmentModel(nn.Module):
         while self._undo:
             self._undo.pop()()
 
+    def place(self, device: torch.device) -> Self:
+        """Move the model to a device; a base that is spread over several, or quantised, is where it belongs already."""
+        spread = len(set(getattr(self.base, "hf_device_map", {}).values())) > 1
+        if spread or getattr(self.base, "is_quantized", False):
+            for part in (self.guidance, self.linear, self.vpgc):
+                if part is not None:
+                    part.to(device)
+            return self
+        return self.to(device)
+
     def train(self, mode: bool = True) -> Self:
         """Set the mode of the trained parts; the frozen ones stay in `eval()`, so that no dropout acts in them."""
         super().train(mode)
@@ -174,8 +184,8 @@ class SemanticAlignmentModel(nn.Module):
         inputs = {"inputs_embeds": sequence.embeds, "attention_mask": sequence.mask}
         hidden = llm.get_decoder()(**inputs).last_hidden_state
         wanted = sequence.labels[:, 1:] != IGNORED  # the head runs where an answer token is predicted, nowhere else
-        logits = llm.get_output_embeddings()(hidden[:, :-1][wanted])
-        return nn.functional.cross_entropy(logits.float(), sequence.labels[:, 1:][wanted])
+        logits = llm.get_output_embeddings()(hidden[:, :-1][wanted.to(hidden.device)])
+        return nn.functional.cross_entropy(logits.float(), sequence.labels[:, 1:][wanted].to(logits.device))
 
     def _encoder_decoder_loss(self, sequence: TokenSequence, batch: Batch) -> Tensor:
         """Of a T5, whose encoder reads the prompt and whose decoder the answer."""
@@ -183,7 +193,8 @@ class SemanticAlignmentModel(nn.Module):
         labels = answer_ids.masked_fill(answer_mask == 0, IGNORED)
         inputs = {"inputs_embeds": sequence.embeds, "attention_mask": sequence.mask}
         logits = self.base.language_model(**inputs, labels=labels).logits
-        return nn.functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+        targets = labels.flatten().to(logits.device)
+        return nn.functional.cross_entropy(logits.float().flatten(0, 1), targets, ignore_index=IGNORED)
 
     def _allow_second_look(self, sequence: TokenSequence, batch: Batch, image_embeds: Tensor | None) -> None:
         """With VPG-C, lend the language model's middle what it needs to look at the images again."""

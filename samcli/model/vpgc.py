@@ -62,9 +62,9 @@ class Vpgc(nn.Module):
         sequence = look.sequence
         samples = len(sequence.last_of_prompt)
         beams = len(hidden) // samples
-        last = hidden[::beams][torch.arange(samples, device=hidden.device), sequence.last_of_prompt]
-        asked = in_own_numbers(self.ask, last)[look.owner]  # (M, H)
+        last = hidden[::beams][torch.arange(samples, device=hidden.device), sequence.last_of_prompt.to(hidden.device)]
+        asked = in_own_numbers(self.ask, last.to(look.owner.device))[look.owner]  # (M, H)
         found = in_own_numbers(self.tell, look.outputs(self.queries.to(asked.dtype) + asked[:, None]))  # (M, K, D)
-        added = torch.zeros_like(hidden[::beams])
-        added = added.index_put((sequence.visual_rows, sequence.visual_columns), found.flatten(0, 1).to(hidden.dtype))
+        places = (sequence.visual_rows.to(hidden.device), sequence.visual_columns.to(hidden.device))
+        added = torch.zeros_like(hidden[::beams]).index_put(places, found.flatten(0, 1).to(hidden))
         return hidden + added.repeat_interleave(beams, dim=0)

@@ -26,13 +26,13 @@ def weights_hash(directory: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(directory.glob("*.safetensors")):
         try:
-            digest.update(f"{path.name}:{_file_hash(path)};".encode())
+            digest.update(f"{path.name}:{file_hash(path)};".encode())
         except OSError as error:
             raise UserError(f"{path}: can't be read: {error.strerror or error}") from error
     return digest.hexdigest()
 
 
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
     """A file's SHA-256; that of a large one is kept in the cache directory until the file changes."""
     status = path.stat()
     if status.st_size < REMEMBERED_FROM:
@@ -75,6 +75,5 @@ def loaded_weights(captioner: "Captioner") -> dict[str, str]:
 
     Raises UserError for weights that can't be read.
     """
-    directory = captioner.model.base.name_or_path
-    base = base_identity(Path(directory)) if directory else {}
+    base = captioner.files.identity() if captioner.files is not None else {}
     return base if captioner.adapter is None else base | {"adapter": tensors_hash(captioner.model.trained_parameters())}

@@ -6,11 +6,13 @@ which gradients pass costs its products with weights once more in the backward p
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
 from samcli.model.guidance import Guidance
+from samcli.model.language import is_decoder_only
 from samcli.model.sam import SemanticAlignmentModel
 
 _TRAINED_BYTES = {"weights": 4, "gradients": 4, "optimizer": 8}
@@ -205,19 +207,43 @@ def _sequence(model: SemanticAlignmentModel, load: Load) -> int:
 
 
 def _language(model: SemanticAlignmentModel, load: Load) -> tuple[Products, Products]:
-    """The decoder over whole sequences, and its head over the answers."""
+    """The language model's layers over whole sequences, and its head over the answers."""
+    settings = model.base.language_model.config
+    head = 2 * load.samples * load.answer_tokens * settings.hidden_size * settings.vocab_size
+    layers = _decoder_only(model, load) if is_decoder_only(model.base) else _encoder_decoder(model, load)
+    return layers, Products(float(head))
+
+
+def _decoder_only(model: SemanticAlignmentModel, load: Load) -> Products:
+    """LLaMA, over visual tokens, prompt and answer in one sequence."""
+    llm, settings, length = model.base.language_model, model.base.language_model.config, _sequence(model, load)
+    weights = 2 * load.samples * length * _linear_numbers([llm.get_decoder()])
+    attention = 4 * load.samples * length**2 * settings.hidden_size * settings.num_hidden_layers
+    return Products(float(weights), float(attention))
+
+
+def _encoder_decoder(model: SemanticAlignmentModel, load: Load) -> Products:
+    """T5: the encoder over visual tokens and prompt, the decoder over the answer, which reads what the encoder made."""
     llm, settings = model.base.language_model, model.base.language_model.config
-    length, samples = _sequence(model, load), load.samples
-    weights = 2 * samples * length * _linear_numbers([llm.get_decoder()])
-    attention = 4 * samples * length**2 * settings.hidden_size * settings.num_hidden_layers
-    head = 2 * samples * load.answer_tokens * settings.hidden_size * settings.vocab_size
-    return Products(float(weights), float(attention)), Products(float(head))
+    answer, prompt = load.answer_tokens, _sequence(model, load) - load.answer_tokens
+    read = [part for block in llm.get_decoder().block for part in _read_by_cross_attention(block)]
+    weights = prompt * (_linear_numbers([llm.get_encoder()]) + _linear_numbers(read))
+    weights += answer * (_linear_numbers([llm.get_decoder()]) - _linear_numbers(read))
+    inner = settings.num_heads * settings.d_kv
+    attention = 4 * inner * settings.num_layers * (prompt**2 + answer**2 + answer * prompt)
+    return Products(float(2 * load.samples * weights), float(load.samples * attention))
+
+
+def _read_by_cross_attention(block: nn.Module) -> list[nn.Module]:
+    attention: Any = block.get_submodule("layer.1.EncDecAttention")
+    return [attention.k, attention.v]
 
 
 def _language_activations(model: SemanticAlignmentModel, load: Load, computed: int) -> int:
     """What the decoder keeps for its backward pass: attention's four inputs and outputs, both norms, the gated part."""
     settings = model.base.language_model.config
-    per_token = (4 * settings.hidden_size + 3 * settings.intermediate_size) * computed + 2 * 4 * settings.hidden_size
+    inner = settings.intermediate_size if is_decoder_only(model.base) else settings.d_ff
+    per_token = (4 * settings.hidden_size + 3 * inner) * computed + 2 * 4 * settings.hidden_size
     tokens = load.samples * _sequence(model, load)
     logits = 2 * 4 * load.samples * load.answer_tokens * settings.vocab_size
     return int(settings.num_hidden_layers * tokens * per_token + logits)

@@ -13,6 +13,7 @@ from torch import nn
 from transformers import AutoConfig, InstructBlipConfig, InstructBlipForConditionalGeneration
 
 from samcli.errors import UserError
+from samcli.model.find import HUB_EXAMPLE, is_released
 from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.known_sizes import KNOWN, known_config
 from samcli.model.load import count_parameters
@@ -117,7 +118,8 @@ def _on_meta(base: InstructBlipForConditionalGeneration, recipe: SamRecipe) -> S
 
 
 def _config(settings: ModelRecipe) -> InstructBlipConfig | None:
-    known = known_config(settings.base)
+    named = (settings.completed_from or HUB_EXAMPLE) if is_released(settings.base) else settings.base
+    known = known_config(named)
     if known is not None:
         return known
     directory = local_base(settings)
@@ -127,8 +129,8 @@ def _config(settings: ModelRecipe) -> InstructBlipConfig | None:
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"can't read {directory / 'config.json'}: {str(error).strip().splitlines()[0]}") from error
-    if not isinstance(config, InstructBlipConfig) or not config.use_decoder_only_language_model:
-        raise UserError(f"{settings.base} is not an InstructBLIP with a LLaMA ({KNOWN[0]} is one)")
+    if not isinstance(config, InstructBlipConfig):
+        raise UserError(f"{settings.base} is not an InstructBLIP ({KNOWN[0]} is one)")
     return config
 
 

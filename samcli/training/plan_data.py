@@ -9,9 +9,8 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from samcli.data.sample import ANNOTATIONS, Sample, data_root, missing_images
 from samcli.errors import UserError
+from samcli.model.find import HUB_EXAMPLE, QFORMER_FOLDER, TINY, is_released, tiny_directory
 from samcli.model.hub import is_hub_id
-from samcli.model.load import HUB_EXAMPLE, TINY, tiny_directory
-from samcli.model.processor import QFORMER_FOLDER
 from samcli.recipe import DataRecipe, ModelRecipe
 from samcli.training.sam_run import WORLD_SAMPLES
 from samcli.training.samples import find_samples, is_world_set
@@ -82,6 +81,8 @@ def _lacking(settings: DataRecipe, directory: Path, samples: Sequence[Sample]) -
 
 def local_base(settings: ModelRecipe) -> Path | None:
     """The base's directory here or in the hub's local cache; None when it is in neither. Nothing is downloaded."""
+    if is_released(settings.base):
+        return local_base(settings.model_copy(update={"base": settings.completed_from or HUB_EXAMPLE}))
     directory = tiny_directory() if settings.base == TINY else Path(settings.base).expanduser()
     if directory.is_dir():
         return directory
@@ -95,6 +96,10 @@ def local_base(settings: ModelRecipe) -> Path | None:
 
 def missing_weights(settings: ModelRecipe) -> list[str]:
     """What of the base isn't here, and how to get it."""
+    if is_released(settings.base):
+        there = Path(settings.base).expanduser().is_file()
+        on = settings.model_copy(update={"base": settings.completed_from or HUB_EXAMPLE})
+        return [*([] if there else [f"weights: no file {settings.base}"]), *missing_weights(on)]
     directory = local_base(settings)
     if directory is None:
         return [f"weights: {_whence(settings.base)}"]

@@ -56,7 +56,7 @@ def train_sam(
     accelerator = accelerator or new_accelerator(recipe.model.device)
     with accelerator.main_process_first():  # one process makes or fetches what isn't there yet
         samples, directory = training_samples(recipe.data)
-        base = shared.base if shared else load_base(recipe.model)
+        base = shared.base if shared else load_base(recipe.model, accelerator.device)
         record = _record(recipe, base, directory, len(samples))
     _check(recipe, samples, record, out, accelerator)
     features = shared.features if shared else FeatureCache(base.processor)
@@ -64,7 +64,7 @@ def train_sam(
     with lent(base, recipe.method) as model:
         model.check_instruction_length(recipe.text.qformer_tokens)
         with enough_memory(f"with {base.name} in {recipe.model.dtype} on {accelerator.device}", LESS_MEMORY):
-            model.to(accelerator.device)
+            model.place(accelerator.device)
             if recipe.data.features != "off":
                 features.prepare(model, [path for sample in samples for path in sample.images])
         a_step = step_samples(recipe.optim, accelerator.num_processes)

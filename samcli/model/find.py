@@ -1,0 +1,115 @@
+"""Where a base model's files are: the embedded `tiny`, a directory, the hub, or a released checkpoint over one of them.
+
+Nothing is loaded here.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from samcli.errors import UserError
+from samcli.model.hub import fetch, is_hub_id
+from samcli.model.traits import RELEASED, WORLD, Traits, read_traits
+from samcli.model.weights import base_identity, file_hash, weights_hash
+from samcli.recipe import ModelRecipe
+
+TINY = "tiny"
+HUB_EXAMPLE = "Salesforce/instructblip-vicuna-7b"
+DESCRIPTION = ("*.json", "*.model", "*.txt")  # configuration and tokenizers
+QFORMER_FOLDER = "qformer_tokenizer"
+
+
+@dataclass(frozen=True)
+class BaseFiles:
+    """A directory in the hub's format, and the released checkpoint whose tensors replace its own, if there is one."""
+
+    directory: Path
+    released: Path | None = None
+
+    def identity(self) -> dict[str, str]:
+        """What tells its weights from others of its name; raises UserError for files that can't be read."""
+        own = {"released": file_hash(self.released)} if self.released is not None else {}
+        return base_identity(self.directory) | own
+
+    def weights_hash(self) -> str:
+        """A hash of all its weights: of a large base it takes a while the first time."""
+        below = weights_hash(self.directory)
+        if self.released is None:
+            return below
+        return hashlib.sha256(f"{below}:{file_hash(self.released)}".encode()).hexdigest()
+
+
+def is_released(name: str) -> bool:
+    """Whether a name is that of a released checkpoint's file."""
+    return Path(name).suffix in (".pth", ".pt")
+
+
+def tiny_directory() -> Path:
+    """Where the embedded model lies."""
+    return Path(str(resources.files("samcli"))) / "assets" / "tiny"
+
+
+def find_base(settings: ModelRecipe) -> BaseFiles:
+    """The files of a base; configuration and tokenizers are fetched from the hub if need be.
+
+    Raises UserError for what is neither `tiny`, nor such a directory, nor a hub id that can be had, nor a checkpoint.
+    """
+    name = settings.base
+    if is_released(name):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise UserError(f"no model {name}: there is no such file")
+        on = settings.model_copy(update={"base": settings.completed_from or HUB_EXAMPLE})
+        if is_released(on.base):
+            raise UserError(f"model.completed_from {on.base}: a released checkpoint can't complete another one")
+        return BaseFiles(find_base(on).directory, path)
+    return BaseFiles(_find_directory(name, settings.revision))
+
+
+def _find_directory(name: str, revision: str | None) -> Path:
+    path = tiny_directory() if name == TINY else Path(name).expanduser()
+    if name == TINY and not (path / "config.json").exists():
+        raise UserError(without_tiny("base"))
+    if path.suffix in (".bin", ".safetensors") and path.is_file():
+        raise UserError(
+            f"{name} is a bare checkpoint without its configuration; give a directory or hub id in the hub's format "
+            f"({HUB_EXAMPLE})"
+        )
+    if not path.is_dir():
+        if not is_hub_id(name):
+            raise UserError(f"no model {name}: neither `{TINY}`, nor a directory, nor a hub id such as {HUB_EXAMPLE}")
+        path = fetch(name, "model", DESCRIPTION, revision)
+    missing = [entry for entry in ("config.json", QFORMER_FOLDER) if not (path / entry).exists()]
+    if missing:
+        raise UserError(f"{name} is not an InstructBLIP in the hub's format: it lacks {', '.join(missing)}")
+    return path
+
+
+def traits_of(name: str, revision: str | None = None) -> Traits:
+    """What the base of that name is like, told before its weights are loaded.
+
+    What can't be had now counts as released: loading it will say why. `tiny` knows the world even before it is made.
+    """
+    directory = tiny_directory() if name == TINY else Path(name).expanduser()
+    if not directory.is_dir() and is_hub_id(name):
+        return _traits_on_hub(name, revision)
+    return read_traits(directory) or (WORLD if name == TINY else RELEASED)
+
+
+@cache
+def _traits_on_hub(name: str, revision: str | None) -> Traits:
+    try:
+        return read_traits(_find_directory(name, revision)) or RELEASED
+    except UserError:
+        return RELEASED
+
+
+def without_tiny(part: str) -> str:
+    """What to tell who asks for the embedded model where it isn't."""
+    return (
+        f"this checkout lacks the embedded model's {part} ({tiny_directory()}): `make tiny` makes it (some hours), an "
+        f"installed release has it; or name another base, a directory or a hub id such as {HUB_EXAMPLE} "
+        "(--model; for sam train, --set model.base=)"
+    )

@@ -1,0 +1,80 @@
+"""Weights from safetensors into a model: each straight into its numbers and onto its device, without a second copy."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, BitsAndBytesConfig, InstructBlipForConditionalGeneration
+from transformers.utils import logging as transformers_logging
+
+from samcli.console import stderr
+from samcli.errors import UserError
+from samcli.recipe import ModelRecipe
+
+_OUTSIDE_LLM = ("vision_model", "qformer", "query_tokens", "language_projection")
+_IN_ONE_PIECE = ["LlamaDecoderLayer", "T5Block"]
+
+
+def load_weights(
+    directory: Path, settings: ModelRecipe, place: torch.device, *, small: bool
+) -> InstructBlipForConditionalGeneration:
+    """The model, complete; what its files lack transformers would fill with chance, and only warn.
+
+    Raises ValueError for missing tensors, UserError when the LLM's bits can't be had.
+    """
+    if small or stderr.quiet or not sys.stderr.isatty():
+        transformers_logging.disable_progress_bar()
+    more: dict[str, Any] = {"attn_implementation": "eager"} if small else {}  # the faster one on CPUs at its sizes
+    dtype = getattr(torch, settings.dtype)
+    if settings.llm_bits is not None:
+        more["quantization_config"] = _bits(settings.llm_bits, dtype)
+    if settings.device == "spread":
+        more["device_map"] = _spread(directory, dtype)
+    elif place.type != "cpu" or settings.llm_bits is not None:
+        more["device_map"] = {"": place}
+    loaded: Any = InstructBlipForConditionalGeneration.from_pretrained(
+        directory, dtype=dtype, use_safetensors=True, output_loading_info=True, **more
+    )
+    model, report = loaded
+    if absent := sorted(report["missing_keys"]):
+        raise ValueError(
+            f"its files lack {len(absent)} of the model's tensors, such as {absent[0]}; copy or download them again"
+        )
+    complete: InstructBlipForConditionalGeneration = model.eval()
+    return complete
+
+
+def _bits(bits: int, dtype: torch.dtype) -> BitsAndBytesConfig:
+    """The LLM alone in 8 or 4 bits: vision tower and Q-Former would lose more than they save."""
+    try:
+        import bitsandbytes  # noqa: F401  transformers would say less clearly that it isn't there
+    except ImportError as error:
+        raise UserError("model.llm_bits needs bitsandbytes: pip install 'samcli[bits]'") from error
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it would warn of rounding at every single product
+    outside = [*_OUTSIDE_LLM, "lm_head"]
+    if bits == 8:
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=outside)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype, llm_int8_skip_modules=outside
+    )
+
+
+def _spread(directory: Path, dtype: torch.dtype) -> dict[str, Any]:
+    """A place for every part: what comes before the LLM on the first GPU, the LLM's layers over all of them."""
+    from accelerate import infer_auto_device_map
+    from accelerate.utils import get_balanced_memory
+
+    with torch.device("meta"):
+        empty = InstructBlipForConditionalGeneration(AutoConfig.from_pretrained(directory, trust_remote_code=False))
+    memory = get_balanced_memory(empty, no_split_module_classes=_IN_ONE_PIECE, dtype=dtype)
+    found: dict[str, Any] = infer_auto_device_map(
+        empty, max_memory=memory, no_split_module_classes=[*_IN_ONE_PIECE, *_whole(empty)], dtype=dtype
+    )
+    return found
+
+
+def _whole(model: InstructBlipForConditionalGeneration) -> list[str]:
+    """The classes of the parts that stay on one GPU, since their layers are called one by one."""
+    return [type(model.vision_model).__name__, type(model.qformer).__name__]
