@@ -141,6 +141,9 @@ def train(
     settings: Settings = None,
     out: Out = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="With --resume: although recipe, data or weights are others.")
+    ] = False,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print the plan as JSON.")] = False,
@@ -168,7 +171,13 @@ def train(
         return
     from samcli.training.run import run_training
 
-    run_training(resolved, out or _default_out(recipe), resume=resume, overwrite=overwrite)
+    run_training(
+        resolved,
+        out or _default_out(recipe),
+        resume=resume,
+        overwrite=overwrite,
+        accept_changes=accept_changes,
+    )
 
 
 @app.command("eval")

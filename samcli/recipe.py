@@ -29,6 +29,12 @@ class ModelRecipe(Section):
         "auto", description="auto (a GPU where there is one), cpu, cuda, cuda:N, mps; spread: the LLM over all GPUs"
     )
     llm_bits: Literal[4, 8] | None = Field(None, description="hold the LLM alone in so many bits (bitsandbytes)")
+    shard: bool = Field(
+        False, description="training in several processes: the LLM's layers shared out among them (FSDP)"
+    )
+    recompute_activations: bool = Field(
+        False, description="training: compute the LLM's layers twice instead of keeping what is inside them"
+    )
     completed_from: str | None = Field(
         None, description="base of the parts that a `.pth` lacks; null: Salesforce/instructblip-vicuna-7b"
     )
@@ -143,8 +149,15 @@ class DataRecipe(Section):
         None, description="directory that images and links may lead to; null: none but the dataset's own"
     )
     workers: int = Field(0, ge=0, description="processes that make a world set; 0: as many as cores")
-    features: Annotated[Literal["off", "ram"], BeforeValidator(_off)] = Field(
+    features: Annotated[Literal["off", "ram", "disk"], BeforeValidator(_off)] = Field(
         "off", description="where frozen vision features are kept once they are computed; augment must be none"
+    )
+    features_as: Literal["own", "float16"] = Field(
+        "own", description="numbers that features are kept in: the tower's own, or rounded to float16"
+    )
+    features_gb: Annotated[float, Field(gt=0)] | None = Field(None, description="most that they may take; null: all")
+    group_by_length: int = Field(
+        0, ge=0, description="batches whose samples are sorted by length before they are cut; 0: chance alone"
     )
 
     @model_validator(mode="after")
@@ -192,7 +205,17 @@ class CheckpointRecipe(Section):
 
     every_steps: Positive | None = Field(500, description="optimiser steps between checkpoints; null: not by steps")
     every_minutes: Annotated[float, Field(gt=0)] | None = Field(10.0, description="minutes; null: not by time")
-    keep: Positive = Field(2, description="finished checkpoints kept")
+    keep: Positive = Field(2, description="finished checkpoints kept, the newest")
+    keep_best: bool = Field(True, description="keep that of the lowest validation loss too")
+
+
+class ValidationRecipe(Section):
+    """What is looked at while training, of samples that it doesn't learn from: `samples.html` in --out."""
+
+    data: str | None = Field(None, description="a world set (its validation split) or a directory; null: nothing")
+    samples: Positive = Field(64, description="samples for the loss, from the start")
+    shown: int = Field(4, ge=0, description="samples that are answered on the page, from the start")
+    every_steps: Positive = Field(250, description="optimiser steps between two looks; there is one at the end")
 
 
 class DecodingRecipe(Section):
@@ -256,7 +279,11 @@ class SamRecipe(Section):
     data: DataRecipe = DataRecipe()
     optim: OptimRecipe = OptimRecipe()
     checkpoint: CheckpointRecipe = CheckpointRecipe()
+    validation: ValidationRecipe = ValidationRecipe()
     log_every: Positive = Field(10, description="steps between lines of log.jsonl")
+    trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = Field(
+        (), description="where figures go beside log.jsonl; each is a package of its own"
+    )
 
     @model_validator(mode="after")
     def _one_source_of_context(self) -> Self:
@@ -269,7 +296,17 @@ class SamRecipe(Section):
         return MethodRecipe(guidance=self.guidance, linear=self.linear, vpgc=self.vpgc, mmicl=self.mmicl)
 
 
-RESUMED_WITH = ("workers", "checkpoint", "data.workers", "model.device", "optim.accumulate")
+RESUMED_WITH = (
+    "workers",
+    "checkpoint",
+    "data.workers",
+    "data.features_gb",
+    "model.device",
+    "model.recompute_activations",
+    "model.shard",
+    "optim.accumulate",
+    "trackers",
+)
 """What a training may be resumed with other values of: where and how fast it runs, not what comes out of it."""
 
 

@@ -19,6 +19,8 @@ UNITS = {
     "minutes": "every_minutes",
     "epochs": "epochs",
     "passes": "accumulate",
+    "batches": "group_by_length",
+    "GB": "features_gb",
     "pixels": "image_size patch_size size",
     "channels": "vision_width qformer_width llm_width llm_mlp",
     "layers": "vision_layers qformer_layers llm_layers layers",

@@ -12,10 +12,10 @@ from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.memory import enough_memory
 from samcli.model.captioner import Captioner
-from samcli.model.features import FeatureCache
+from samcli.model.features import FeaturesInMemory
 from samcli.model.load import load_model
 from samcli.recipe import SamRecipe
-from samcli.training.sam_run import sam_job
+from samcli.training.sam_job import sam_job
 from tests.small_models import save_small, small_sizes
 
 PATHS = [Path(f"{number}.png") for number in range(6)]
@@ -48,7 +48,7 @@ class Opened:
 def test_features_hold_one_whole_picture_at_a_time(captioner: Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Opened()
     monkeypatch.setattr("samcli.model.features.open_image", opened)
-    FeatureCache(captioner.processor).prepare(captioner.model, PATHS)
+    FeaturesInMemory(captioner.processor).prepare(captioner.model, PATHS)
     assert (len(opened.pictures), opened.most) == (len(PATHS), 1)
 
 
@@ -57,7 +57,7 @@ def test_training_holds_one_whole_picture_at_a_time(
     captioner: Captioner, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     opened = Opened()
-    monkeypatch.setattr("samcli.training.sam_run.open_image", opened)
+    monkeypatch.setattr("samcli.training.sam_job.open_image", opened)
     recipe = SamRecipe.model_validate({"data": {"augment": how}})
     samples = [Sample(number, tuple(PATHS[2 * number :][:2]), "a cat", ("a dog",)) for number in range(3)]
     batch = sam_job(recipe, captioner.model, captioner.processor, samples, None, 3).batch(0, 0, 1)
@@ -93,7 +93,7 @@ def test_other_errors_pass() -> None:
     ("where", "what"),
     [
         ("transformers.InstructBlipForConditionalGeneration.from_pretrained", "loading"),
-        ("samcli.model.sam.SemanticAlignmentModel.to", "moving"),
+        ("samcli.model.sam.SemanticAlignmentModel.to", "with"),
     ],
 )
 def test_a_model_that_is_too_large_is_told(saved: Path, monkeypatch: pytest.MonkeyPatch, where: str, what: str) -> None:

@@ -28,9 +28,9 @@ from samcli.recipe_file import find_recipe, load_recipe
 from samcli.synth.world.sets import SETS
 from samcli.synth.world.tasks import Accept, Group, Story, draw_group, draw_story
 from samcli.training.costs import Load, step_flops, step_memory
+from samcli.training.inputs import training_samples
 from samcli.training.plan import meta_model, plan, plan_text
 from samcli.training.plan_data import WORLD_IMAGES
-from samcli.training.sam_run import training_samples
 from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_sizes, textless_base
 
 SIZES = small_sizes(

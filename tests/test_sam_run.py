@@ -10,7 +10,7 @@ from PIL import Image
 from samcli.data.sample import Sample
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import GuidanceRecipe, MethodRecipe, SamRecipe
-from samcli.training.sam_run import sam_job
+from samcli.training.sam_job import sam_job
 from tests.small_models import small_base, small_processor, small_sizes
 
 SIZES = small_sizes()

@@ -20,7 +20,7 @@ from samcli.recipe import CheckpointRecipe, OptimRecipe
 from samcli.training.checkpoint import Checkpoint, finished, latest_checkpoint, save_checkpoint
 from samcli.training.loop import Job, Plan, fit
 from samcli.training.optim import build_optimizers, learning_rate, total_steps
-from samcli.training.order import epoch_order
+from samcli.training.order import EpochOrder
 from tests.test_load import Bomb
 
 
@@ -43,7 +43,7 @@ def line_job(module: nn.Module, at_step: Callable[[int], None] = lambda _step: N
 
     def batch(step: int, part: int, parts: int) -> Tensor:
         at_step(step)
-        return data[epoch_order(20, 4, step, seed=0)[part::parts]]
+        return data[EpochOrder(20, 4, 0).step(step)[part::parts]]
 
     return Job("line", module, batch, len, lambda step: f"rows of step {step}", 20, 4)
 
@@ -261,7 +261,7 @@ def test_too_little_memory_names_the_batch_and_what_helps(tmp_path: Path, error:
         if step == 7:
             raise error
 
-    with pytest.raises(UserError, match=r"at step 7 of line, batch: rows of step 7.*accumulate above 2 "):
+    with pytest.raises(UserError, match=r"at step 7 of line, batch: rows of step 7; .*batch_size=4 .*accumulate=4 trains the same "):
         run(tmp_path, line_job(Line(), run_out), plan(accumulate=2))
     assert finished(tmp_path / "checkpoints")[-1].name == "step-00000006"
 
@@ -282,8 +282,8 @@ def test_a_checkpoint_of_other_parameters_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_epoch_holds_every_sample_once() -> None:
-    first = [row for step in range(5) for row in epoch_order(20, 4, step, seed=1)]
-    second = [row for step in range(5, 10) for row in epoch_order(20, 4, step, seed=1)]
+    first = [row for step in range(5) for row in EpochOrder(20, 4, 1).step(step)]
+    second = [row for step in range(5, 10) for row in EpochOrder(20, 4, 1).step(step)]
     assert sorted(first) == sorted(second) == list(range(20))
     assert first != second
 

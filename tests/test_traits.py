@@ -16,7 +16,7 @@ from samcli.errors import UserError
 from samcli.evaluation.predict import predict
 from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner
-from samcli.model.features import FeatureCache
+from samcli.model.features import FeaturesInMemory
 from samcli.model.find import TINY, traits_of
 from samcli.model.load import load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
@@ -113,7 +113,7 @@ def test_cached_features_have_the_numbers_of_the_base(saved: Path, tmp_path: Pat
     paths = [tmp_path / "a.png", tmp_path / "b.png"]
     for path, colour in zip(paths, ("red", "blue"), strict=True):
         Image.new("RGB", (32, 32), colour).save(path)
-    cache = FeatureCache(captioner.processor)
+    cache = FeaturesInMemory(captioner.processor)
     cache.prepare(captioner.model, paths)
     found = cache.get(paths[::-1])
     assert found.dtype == captioner.model.base.qformer.dtype == getattr(torch, dtype)

@@ -23,7 +23,6 @@ from samcli.evaluation.tasks import LINKING, load_samples
 from samcli.files import write_json
 from samcli.model.adapter import find_adapter
 from samcli.model.captioner import Captioner
-from samcli.model.features import FeatureCache
 from samcli.model.load import load_base, resolve_device
 from samcli.recipe import AblateRecipe, ModelRecipe
 from samcli.run_directory import RESULTS, held, open_run
@@ -44,7 +43,7 @@ class _Common:
         """Both for one base, which is loaded on first use."""
         if model not in self.trained:
             base = load_base(model, resolve_device(model.device))
-            self.trained[model], self.seen[model] = Shared(base, FeatureCache(base.processor)), {}
+            self.trained[model], self.seen[model] = Shared(base), {}
         return self.trained[model], self.seen[model]
 
 

@@ -1,44 +1,222 @@
-"""A cache of frozen vision features in memory: computed once, used at every epoch, by every row of an ablation."""
+"""Frozen vision features, computed once and used at every epoch, by every seed and row: in memory or on disk.
 
-from collections.abc import Sequence
+They depend on the pictures, the base and its processor alone, not on guidance or projection. Kept in the tower's own
+numbers they are what the tower would give again, so training on them is training on the pictures.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from samcli.console import progress
+from samcli.console import progress, say, warn
 from samcli.data.image import open_image
+from samcli.errors import UserError
+from samcli.files import cache_root, save_tensors, sha256
 from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
+from samcli.recipe import DataRecipe
 
 BATCH = 64
+SHARD = 512  # images in a file
+TRANSFORM = "square-bicubic-1"  # how pictures are prepared; to be changed with `Processor.square` and `normalise`
+_SUFFIX = ".safetensors"
 
 
-class FeatureCache:
-    """Features by image path; they depend on the base and its processor alone, not on guidance or projection.
+class Features(Protocol):
+    """Where features are had from."""
 
-    Those of a base in float32 are kept in float16, for half the memory: rounded to 11 significant bits, so training on
-    them is not bit for bit training on pixels. Those of bases in float16 and bfloat16 are kept as they are.
-    """
-
-    def __init__(self, processor: Processor) -> None:
-        self.processor = processor
-        self._features: dict[Path, Tensor] = {}
-        self._dtype = torch.float32
-
-    def prepare(self, model: SemanticAlignmentModel, images: Sequence[Path]) -> None:
-        """Compute what is missing, in fixed batches, in the model's own numbers."""
-        missing = [path for path in dict.fromkeys(images) if path not in self._features]
-        with progress("vision features", len(missing)) as advance:
-            for start in range(0, len(missing), BATCH):
-                paths = missing[start : start + BATCH]
-                pixels = self.processor.pixels([self.processor.square(open_image(path)) for path in paths])
-                features = model.encode_images(pixels.to(model.base.device)).cpu()
-                self._dtype = features.dtype
-                features = features.half() if self._dtype == torch.float32 else features
-                self._features.update(zip(paths, features.unbind(), strict=True))
-                advance(len(paths))
+    def prepare(self, model: SemanticAlignmentModel, images: Sequence[Path], part: int = 0, parts: int = 1) -> None:
+        """Compute what is missing, or the `part`-th of `parts` shares of it, in fixed batches."""
 
     def get(self, images: Sequence[Path]) -> Tensor:
-        """Features of these images, (M, P, V), in the base's numbers; raises KeyError for one that was not prepared."""
-        return torch.stack([self._features[path] for path in images]).to(self._dtype)
+        """Features of these images, (M, P, V), in the tower's numbers; KeyError for one that was not prepared."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What features take."""
+
+    images: int
+    of_one: int  # bytes
+
+    @classmethod
+    def of(cls, model: SemanticAlignmentModel, images: int, numbers: torch.dtype) -> "Size":
+        """For a number of images."""
+        vision = model.base.vision_model.config
+        positions = (vision.image_size // vision.patch_size) ** 2 + 1
+        return cls(images, positions * int(vision.hidden_size) * numbers.itemsize)
+
+    @property
+    def bytes(self) -> int:
+        """Of all images."""
+        return self.images * self.of_one
+
+    def check(self, most: float | None, where: str, free: int | None = None) -> None:
+        """Say how much it will be; raise UserError when that is more than `most` GB, or than is `free`."""
+        if not self.images:
+            return
+        needed = f"features of {self.images:,} pictures take {_gb(self.bytes)} {where}"
+        if most is not None and self.bytes > most * 1e9:
+            raise UserError(f"{needed}, and data.features_gb allows {most:g} GB; raise it, or data.features: off")
+        if free is not None and self.bytes > free:
+            raise UserError(f"{needed}, where {_gb(free)} are free; make room, or data.features: off")
+        say(needed)
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.3g} GB"
+
+
+@dataclass
+class FeaturesInMemory:
+    """Features by image path; `numbers` are those they are kept in, by default the tower's own."""
+
+    processor: Processor
+    most: float | None = None
+    numbers: torch.dtype | None = None
+    _features: dict[Path, Tensor] = field(default_factory=dict)
+    _own: torch.dtype = torch.float32
+
+    def prepare(self, model: SemanticAlignmentModel, images: Sequence[Path], part: int = 0, parts: int = 1) -> None:
+        """Compute what is missing; every process for itself, whatever its part."""
+        self._own = model.base.vision_model.dtype
+        missing = [path for path in dict.fromkeys(images) if path not in self._features]
+        Size.of(model, len(missing), self.numbers or self._own).check(self.most, "of memory")
+        for paths, features in _computed(model, self.processor, missing):
+            self._features.update(zip(paths, features.to(self.numbers or self._own).unbind(), strict=True))
+
+    def get(self, images: Sequence[Path]) -> Tensor:
+        """Features of these images, (M, P, V), in the tower's numbers; KeyError for one that was not prepared."""
+        return torch.stack([self._features[path] for path in images]).to(self._own)
+
+
+@dataclass
+class FeaturesOnDisk:
+    """Features by what image files hold, in files that are mapped into memory and never changed once they are there.
+
+    `directory` belongs to one base, transform and kind of numbers (see `on_disk`). Any number of processes and runs may
+    read and add at once; what a killed one had not finished is computed again.
+    """
+
+    processor: Processor
+    directory: Path
+    most: float | None = None
+    numbers: torch.dtype | None = None
+    _hashes: dict[Path, str] = field(default_factory=dict)
+    _places: dict[str, tuple[Any, int]] = field(default_factory=dict)  # file and row, by what an image holds
+    _seen: set[str] = field(default_factory=set)
+    _own: torch.dtype = torch.float32
+
+    def prepare(self, model: SemanticAlignmentModel, images: Sequence[Path], part: int = 0, parts: int = 1) -> None:
+        """Compute what no file has yet, and write it as files of `SHARD` images."""
+        self._own = model.base.vision_model.dtype
+        distinct = [path for path in dict.fromkeys(images) if path not in self._hashes]
+        with progress("reading pictures", len(distinct)) as advance:
+            for path in distinct:
+                self._hashes[path] = _contents(path)
+                advance(1)
+        self._look()
+        missing = self._missing(images)[part::parts]
+        free = shutil.disk_usage(_existing(self.directory)).free
+        Size.of(model, len(missing), self.numbers or self._own).check(self.most, f"in {self.directory}", free)
+        batches = _computed(model, self.processor, missing)
+        for whole in _joined(batches, SHARD):
+            self._write(*whole)
+        self._look()
+
+    def _missing(self, images: Sequence[Path]) -> list[Path]:
+        """One path for each content that no file has."""
+        by_content = {self._hashes[path]: path for path in reversed(images)}
+        return [path for content, path in reversed(by_content.items()) if content not in self._places]
+
+    def _look(self) -> None:
+        """Open the files that came since the last look; a damaged one is passed over, and made again."""
+        for path in sorted(self.directory.glob(f"[0-9a-f]*{_SUFFIX}")):
+            if path.name in self._seen:
+                continue
+            try:
+                opened: Any = safe_open(path, framework="pt")
+                contents = json.loads(opened.metadata()["hashes"])
+            except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+                warn(f"{path} is damaged and made again")
+                path.unlink(missing_ok=True)
+                continue
+            self._seen.add(path.name)
+            rows = opened.get_slice("features")
+            self._places.update({content: (rows, row) for row, content in enumerate(contents)})
+
+    def _write(self, paths: Sequence[Path], features: Tensor) -> None:
+        contents = [self._hashes[path] for path in paths]
+        name = hashlib.sha256("".join(contents).encode()).hexdigest()[:32] + _SUFFIX
+        tensors = {"features": features.to(self.numbers or self._own).contiguous()}
+        metadata = {"hashes": json.dumps(contents)}
+        save_tensors(self.directory / name, lambda path: save_file(tensors, path, metadata))
+
+    def get(self, images: Sequence[Path]) -> Tensor:
+        """Features of these images, (M, P, V), in the tower's numbers; KeyError for one that was not prepared."""
+        contents = [self._hashes[path] for path in images]
+        if any(content not in self._places for content in contents):  # another process computed it
+            self._look()
+        places = [self._places[content] for content in contents]
+        return torch.stack([rows[row] for rows, row in places]).to(self._own)
+
+
+def features_for(
+    settings: DataRecipe, processor: Processor, weights_hash: str, dtype: str
+) -> FeaturesInMemory | FeaturesOnDisk | None:
+    """What keeps the features of a run's base, known by its weights' hash and its numbers; None: nothing does."""
+    numbers = torch.float16 if settings.features_as == "float16" else None
+    if settings.features == "off":
+        return None
+    if settings.features == "ram":
+        return FeaturesInMemory(processor, settings.features_gb, numbers)
+    kept_as = dtype if numbers is None else "float16"
+    identity = f"{TRANSFORM}/{processor.image_size}/{dtype}/{kept_as}/{weights_hash}"
+    directory = cache_root() / "features" / hashlib.sha256(identity.encode()).hexdigest()[:32]
+    return FeaturesOnDisk(processor, directory, settings.features_gb, numbers)
+
+
+def _computed(
+    model: SemanticAlignmentModel, processor: Processor, images: Sequence[Path]
+) -> Iterator[tuple[list[Path], Tensor]]:
+    """Features of all images, batch by batch."""
+    with progress("vision features", len(images)) as advance:
+        for start in range(0, len(images), BATCH):
+            paths = list(images[start : start + BATCH])
+            pixels = processor.pixels([processor.square(open_image(path)) for path in paths])
+            yield paths, model.encode_images(pixels.to(model.base.device)).cpu()
+            advance(len(paths))
+
+
+def _joined(batches: Iterator[tuple[list[Path], Tensor]], size: int) -> Iterator[tuple[list[Path], Tensor]]:
+    """The same, in pieces of at least `size` images but for the last."""
+    paths: list[Path] = []
+    features: list[Tensor] = []
+    for more, made in batches:
+        paths, features = [*paths, *more], [*features, made]
+        if len(paths) >= size:
+            yield paths, torch.cat(features)
+            paths, features = [], []
+    if paths:
+        yield paths, torch.cat(features)
+
+
+def _contents(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise UserError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def _existing(directory: Path) -> Path:
+    """The nearest directory above that is there, of whose disk it will be."""
+    return next(path for path in (directory, *directory.absolute().parents) if path.exists())

@@ -18,6 +18,12 @@ def reading_layers(base: InstructBlipForConditionalGeneration) -> nn.ModuleList:
     return layers
 
 
+def transformer_layers(base: InstructBlipForConditionalGeneration) -> list[nn.Module]:
+    """All transformer layers: those that read, and a T5's that answer."""
+    llm: Any = base.language_model
+    return [*reading_layers(base), *([] if is_decoder_only(base) else llm.get_decoder().block)]
+
+
 def attention_matrices(layer: nn.Module) -> list[tuple[nn.Module, str]]:
     """Queries and values of a layer's self-attention: the module that holds each, and its name there."""
     either: Any = layer

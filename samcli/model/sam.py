@@ -20,7 +20,7 @@ from transformers.generation.streamers import BaseStreamer
 from samcli.data.batch import Batch
 from samcli.errors import UserError
 from samcli.model.guidance import Groups, Guidance, QFormerInputs, guided_tokens, in_own_numbers, run_layers
-from samcli.model.language import is_decoder_only, reading_layers
+from samcli.model.language import is_decoder_only, reading_layers, transformer_layers
 from samcli.model.linear_context import LinearContext
 from samcli.model.mmicl import train_attention
 from samcli.model.sequence import IGNORED, Side, TokenSequence, join, wanted_answers
@@ -47,6 +47,7 @@ class SemanticAlignmentModel(nn.Module):
         self.linear = LinearContext(method.linear, *widths) if method.linear.enabled else None
         self.vpgc = Vpgc(method.vpgc, base.query_tokens, self.llm_width) if method.vpgc.enabled else None
         self._undo: list[Callable[[], None]] = []
+        self._recomputed: list[nn.Module] = []
         if self.vpgc is not None:
             self._undo.append(self.vpgc.watch(reading_layers(base)).remove)
         if method.mmicl.enabled:
@@ -72,7 +73,17 @@ class SemanticAlignmentModel(nn.Module):
         """Set the mode of the trained parts; the frozen ones stay in `eval()`, so that no dropout acts in them."""
         super().train(mode)
         self.base.eval()
+        for layer in self._recomputed:  # transformers recomputes layers in training; what is in them stays as it is
+            layer.training = mode
         return self
+
+    def recompute_activations(self) -> None:
+        """Keep of each of the LLM's layers its input alone while training, and compute the rest twice."""
+        llm: Any = self.base.language_model
+        llm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        self._recomputed = transformer_layers(self.base)
+        self._undo.append(llm.gradient_checkpointing_disable)
+        self.train(self.training)
 
     @property
     def queries(self) -> int:
@@ -182,7 +193,7 @@ class SemanticAlignmentModel(nn.Module):
         """Of a LLaMA, over prompt and answer in one sequence."""
         llm = self.base.language_model
         inputs = {"inputs_embeds": sequence.embeds, "attention_mask": sequence.mask}
-        hidden = llm.get_decoder()(**inputs).last_hidden_state
+        hidden = llm.get_decoder()(**inputs, use_cache=False).last_hidden_state
         wanted = sequence.labels[:, 1:] != IGNORED  # the head runs where an answer token is predicted, nowhere else
         logits = llm.get_output_embeddings()(hidden[:, :-1][wanted.to(hidden.device)])
         return nn.functional.cross_entropy(logits.float(), sequence.labels[:, 1:][wanted].to(logits.device))
@@ -192,7 +203,7 @@ class SemanticAlignmentModel(nn.Module):
         answer_ids, answer_mask = wanted_answers(batch)
         labels = answer_ids.masked_fill(answer_mask == 0, IGNORED)
         inputs = {"inputs_embeds": sequence.embeds, "attention_mask": sequence.mask}
-        logits = self.base.language_model(**inputs, labels=labels).logits
+        logits = self.base.language_model(**inputs, labels=labels, use_cache=False).logits
         targets = labels.flatten().to(logits.device)
         return nn.functional.cross_entropy(logits.float().flatten(0, 1), targets, ignore_index=IGNORED)
 

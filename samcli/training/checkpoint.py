@@ -6,6 +6,7 @@ A checkpoint holds tensors (safetensors), `state.json`, and a manifest with the 
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,27 +36,50 @@ class Checkpoint:
     state: dict[str, Any]
 
 
-def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> Path:
-    """Write `directory/step-N` whole or not at all, then prune to the newest `keep` up to it.
+def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int, best: int | None = None) -> Path:
+    """Write `directory/step-N` whole or not at all, then prune to the newest `keep` up to it, and step `best`.
 
-    Later ones are damaged, or the run would have gone on from them. Raises UserError when the disk is full; earlier
-    checkpoints are untouched then.
+    Later ones are damaged, or the run would have gone on from them. Raises UserError when the disk is full, which says
+    how much is missing; earlier checkpoints are untouched then.
     """
-    final = directory / f"step-{checkpoint.step:08d}"
-    with atomic_directory(final) as staging:
-        _write_files(staging, checkpoint)
+    final = place_of(directory, checkpoint.step)
+    try:
+        with atomic_directory(final) as staging:
+            _write_files(staging, checkpoint)
+    except UserError as error:
+        raise UserError(f"{error}{_room(directory, checkpoint)}") from error
     kept = [path for path in finished(directory) if path <= final][-keep:]
+    kept += [place_of(directory, best)] if best is not None else []
     for path in finished(directory):
         if path not in kept:
             shutil.rmtree(path)
     return final
 
 
+def place_of(directory: Path, step: int) -> Path:
+    """Where the checkpoint of a step is."""
+    return directory / f"step-{step:08d}"
+
+
+def _room(directory: Path, checkpoint: Checkpoint) -> str:
+    """What a checkpoint that could not be written takes, where the disk has less."""
+    tensors = (*checkpoint.parameters.values(), *checkpoint.moments.values())
+    needed = sum(tensor.numel() * tensor.itemsize for tensor in tensors)
+    with suppress(OSError):
+        free = shutil.disk_usage(directory).free
+        if free < needed:
+            short = f"{(needed - free) / 1e6:.0f} MB are missing"
+            return f"; it takes {needed / 1e6:.0f} MB and {short}; the last good checkpoint is kept, --resume goes on"
+    return ""
+
+
 def _write_files(staging: Path, checkpoint: Checkpoint) -> None:
     for name, group in zip(TENSORS, (checkpoint.parameters, checkpoint.moments), strict=True):
         save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, staging / name)
     write_json(staging / STATE, {"step": checkpoint.step, **checkpoint.state})
-    write_json(staging / MANIFEST, {name: sha256(staging / name) for name in (*TENSORS, STATE)})
+    files = {name: staging / name for name in (*TENSORS, STATE)}
+    manifest = {name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for name, path in files.items()}
+    write_json(staging / MANIFEST, manifest)
 
 
 def finished(directory: Path) -> list[Path]:
@@ -83,8 +107,10 @@ def latest_checkpoint(directory: Path) -> Checkpoint | None:
 def _read(path: Path) -> Checkpoint | None:
     """The checkpoint, or None unless every file is what the manifest says and can be read; nothing is unpickled."""
     try:
-        hashes = read_json(path / MANIFEST)
-        if any(sha256(path / name) != hashes[name] for name in (*TENSORS, STATE)):
+        manifest = read_json(path / MANIFEST)
+        if any((path / name).stat().st_size != manifest[name]["bytes"] for name in (*TENSORS, STATE)):
+            return None
+        if any(sha256(path / name) != manifest[name]["sha256"] for name in (*TENSORS, STATE)):
             return None
         state = read_json(path / STATE)
         parameters, moments = (load_file(path / name) for name in TENSORS)

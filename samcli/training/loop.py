@@ -3,10 +3,11 @@
 A batch is a function of the step alone, so a run that goes on from a checkpoint sees what the uninterrupted one saw.
 """
 
+import importlib.util
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from accelerate import Accelerator, DistributedType
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
 
 from samcli.console import progress, say
 from samcli.errors import Interrupted, UserError
@@ -60,30 +63,46 @@ class Job(Generic[BatchT, ModuleT]):
         return [(name, parameter) for name, parameter in self.module.named_parameters() if parameter.requires_grad]
 
 
+Watch = Callable[[int, Accelerator], dict[str, float]]
+"""Called between steps, in all processes, with the number of the step; what it finds goes into the log."""
+
+
 @dataclass(frozen=True)
 class Plan:
-    """How it is trained."""
+    """How it is trained; `watch` looks at the model every `watch_every` steps and at the end."""
 
     optim: OptimRecipe
     checkpoint: CheckpointRecipe
     log_every: int
+    watch: Watch | None = None
+    watch_every: int = 0
 
 
-def new_accelerator(device: str) -> Accelerator:
-    """Accelerate's view of devices and processes, and nothing else of it: precision and batches are the recipe's.
+def new_accelerator(device: str, trackers: Sequence[str] = (), out: Path | None = None) -> Accelerator:
+    """Accelerate's view of devices, processes and trackers: precision and batches are the recipe's.
 
-    Raises UserError for a device that isn't there, and for launchers that split one model over several processes.
+    Trackers write below `out`. Raises UserError for a device or tracker that isn't there, and for launchers that split
+    one model over several processes.
     """
     chosen = resolve_device(device)
     if chosen.type == "cuda" and chosen.index is not None:
         torch.cuda.set_device(chosen)
-    accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision="no", gradient_accumulation_steps=1)
+    if lacking := [name for name in trackers if importlib.util.find_spec(name) is None]:
+        raise UserError(f"trackers: {lacking[0]} is not installed: pip install {lacking[0]}, or 'samcli[{lacking[0]}]'")
+    settings: dict[str, Any] = {"log_with": list(trackers), "project_dir": out} if trackers else {}
+    accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision="no", gradient_accumulation_steps=1, **settings)
     if accelerator.distributed_type not in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
         raise UserError(
             f"training under {accelerator.distributed_type.value} is not supported: only a few million numbers train, "
-            "so plain data parallelism is enough (torchrun, or accelerate launch --multi_gpu)"
+            "so plain data parallelism is enough (torchrun, or accelerate launch --multi_gpu); a language model that "
+            "is too large for one GPU is shared out with --set model.shard=true"
         )
     return accelerator
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """The numbers of matrix products in the block."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def fit(job: Job[BatchT, ModuleT], plan: Plan, out: Path, accelerator: Accelerator) -> dict[str, Any]:
@@ -130,12 +149,13 @@ class _Run(Generic[BatchT, ModuleT]):
             )
         self.steps = total_steps(plan.optim, job.samples, accelerator.num_processes)
         self.names = {id(parameter): name for name, parameter in job.trained()}
-        self.module: nn.Module = accelerator.prepare_model(job.module)
+        self.module: nn.Module = _wrapped(job.module, accelerator)
         self.optimizers = build_optimizers(job.trained(), plan.optim)
         self.log = JsonLines(out / "log.jsonl")
         self.step, self.spent, self.said_at = 0, 0.0, 0.0
         self.losses: list[float] = []  # since the last line of the log
         self.last: dict[str, Any] = {}  # the last line of the log, without times
+        self.best: dict[str, float] = {}  # step and validation loss of the best checkpoint
         self.ahead = _Ahead(self._shares, self.steps)
 
     def train(self) -> dict[str, Any]:
@@ -154,8 +174,25 @@ class _Run(Generic[BatchT, ModuleT]):
                 self.spent = time.monotonic() - began
                 advance(1, self._note(record))
                 self._log(record)
-                self._save_if_due(stop)
+                improved = self._watch()
+                self._save_if_due(stop, improved)
         return self.last
+
+    def _watch(self) -> bool:
+        """Look at the model where it is time to; whether it is better than it ever was."""
+        watch, every = self.plan.watch, self.plan.watch_every
+        if watch is None or (self.step % every and self.step != self.steps):
+            return False
+        with autocast(self.plan.optim.precision, self.accelerator.device):
+            found = watch(self.step, self.accelerator)
+        loss = found.get("validation_loss", math.inf)
+        if self.accelerator.is_main_process:
+            self.log.append({"step": self.step, **found})
+        self.accelerator.log(found, step=self.step)
+        if loss >= self.best.get("validation_loss", math.inf):
+            return False
+        self.best = {"step": self.step, "validation_loss": loss}
+        return True
 
     def _shares(self, step: int) -> list[BatchT]:
         """This process's shares of the step's samples, one for each pass."""
@@ -183,11 +220,21 @@ class _Run(Generic[BatchT, ModuleT]):
 
     def _enough_memory(self) -> AbstractContextManager[None]:
         """Of the next step; more passes change nothing but the memory it takes."""
-        at_once, passes = self.job.step_samples // self.parts, self.plan.optim.accumulate
         return enough_memory(
             f"at step {self.step} of {self.job.name}, batch: {self.job.describe(self.step)}",
-            f"a pass holds {at_once} samples: accumulate above {passes} makes it smaller; else a smaller batch_size or "
-            "dtype bfloat16. The last good checkpoint is kept",
+            f"{self._smaller_passes()}. The last good checkpoint is kept, and --resume goes on from it",
+        )
+
+    def _smaller_passes(self) -> str:
+        """The next number of passes that shares a step out evenly: the same batch in less memory."""
+        optim, processes = self.plan.optim, self.accelerator.num_processes
+        a_device = self.job.step_samples // processes
+        more = next((n for n in range(optim.accumulate + 1, a_device + 1) if a_device % n == 0), None)
+        if more is None:
+            return "a pass holds one sample already: model.dtype bfloat16, model.recompute_activations or fewer images"
+        return (
+            f"a pass holds {a_device // optim.accumulate} samples; --set optim.batch_size={optim.batch_size} --set "
+            f"optim.accumulate={more} trains the same batches, {a_device // more} samples a pass"
         )
 
     def _backward(self) -> float:
@@ -199,7 +246,7 @@ class _Run(Generic[BatchT, ModuleT]):
         for number, (batch, weight) in enumerate(zip(shares, weights, strict=True), 1):
             held = nullcontext() if number == len(shares) else self.accelerator.no_sync(self.module)
             with held:  # processes exchange gradients once a step
-                with self._precision():
+                with autocast(self.plan.optim.precision, self.accelerator.device):
                     loss: Tensor = self.module(batch)
                 self.accelerator.backward(loss * (weight / whole * self.accelerator.num_processes))
             total += loss.detach() * (weight / whole)
@@ -211,11 +258,6 @@ class _Run(Generic[BatchT, ModuleT]):
             return value
         summed: Tensor = self.accelerator.reduce(value.to(self.accelerator.device, torch.float32), "sum")
         return summed
-
-    def _precision(self) -> Any:
-        if self.plan.optim.precision == "bf16":
-            return torch.autocast(self.accelerator.device.type, torch.bfloat16)
-        return nullcontext()
 
     def _clip(self) -> float:
         limit = self.plan.optim.clip_norm or math.inf
@@ -238,6 +280,7 @@ class _Run(Generic[BatchT, ModuleT]):
             "seconds_left": round(self.spent / self.step * (self.steps - self.step), 1),
         }
         self.losses.clear()
+        self.accelerator.log({name: value for name, value in self.last.items() if name != "step"}, step=self.step)
         if self.accelerator.is_main_process:
             self.log.append(self.last | times)
             self._say(times["seconds_left"])
@@ -249,13 +292,14 @@ class _Run(Generic[BatchT, ModuleT]):
             left = f"{seconds_left / 60:.0f} min left"
             say(f"{self.job.name}: step {self.step} of {self.steps}  {self._note(self.last)}  {left}")
 
-    def _save_if_due(self, stop: StopRequest) -> None:
+    def _save_if_due(self, stop: StopRequest, improved: bool) -> None:
         settings = self.plan.checkpoint
         minutes = (time.monotonic() - self.saved_at) / 60
         late = settings.every_minutes is not None and minutes >= settings.every_minutes
         late, signal_number = self._agreed(late, stop.signal_number or 0)
         by_steps = settings.every_steps is not None and self.step % settings.every_steps == 0
-        if late or signal_number or by_steps or self.step == self.steps:
+        best = improved and settings.keep_best
+        if late or signal_number or by_steps or best or self.step == self.steps:
             self.save()
         if signal_number:
             where = self.out / "checkpoints"
@@ -273,11 +317,12 @@ class _Run(Generic[BatchT, ModuleT]):
         """Write a checkpoint from the main process; the others wait for it."""
         if self.accelerator.is_main_process:
             parameters: dict[str, Tensor] = dict(self.job.trained())
-            state = {"spent": self.spent, "losses": self.losses, "last": self.last}
+            state = {"spent": self.spent, "losses": self.losses, "last": self.last, "best": self.best}
             state |= {"processes": self.accelerator.num_processes, "step_samples": self.job.step_samples}
             state["rng"] = torch.get_rng_state().tolist()
             checkpoint = Checkpoint(self.step, parameters, optimizer_tensors(self.optimizers, self.names), state)
-            save_checkpoint(self.out / "checkpoints", checkpoint, self.plan.checkpoint.keep)
+            best = int(self.best["step"]) if self.best and self.plan.checkpoint.keep_best else None
+            save_checkpoint(self.out / "checkpoints", checkpoint, self.plan.checkpoint.keep, best)
         self.accelerator.wait_for_everyone()
         self.saved_at = time.monotonic()
 
@@ -298,6 +343,7 @@ class _Run(Generic[BatchT, ModuleT]):
         torch.set_rng_state(torch.tensor(checkpoint.state["rng"], dtype=torch.uint8))
         self.step, self.spent = checkpoint.step, checkpoint.state["spent"]
         self.losses, self.last = checkpoint.state["losses"], checkpoint.state["last"]
+        self.best = checkpoint.state.get("best", {})
         if self.accelerator.is_main_process:
             self._trim_log()
         say(f"{self.job.name}: going on from step {self.step} of {self.steps}")
@@ -316,3 +362,12 @@ class _Run(Generic[BatchT, ModuleT]):
         """Drop log lines of steps that will be done again."""
         kept = [record for record in self.log.read() if record["step"] <= self.step]
         self.log.rewrite(kept)
+
+
+def _wrapped(module: nn.Module, accelerator: Accelerator) -> nn.Module:
+    """The module with its gradients summed over processes; what is shared out among them is none of its business."""
+    shared_out = [name for name, value in module.named_parameters() if isinstance(value, DTensor)]
+    if shared_out:
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, shared_out)
+    wrapped: nn.Module = accelerator.prepare_model(module)
+    return wrapped

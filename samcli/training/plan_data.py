@@ -12,7 +12,7 @@ from samcli.errors import UserError
 from samcli.model.find import HUB_EXAMPLE, QFORMER_FOLDER, TINY, is_released, tiny_directory
 from samcli.model.hub import is_hub_id
 from samcli.recipe import DataRecipe, ModelRecipe
-from samcli.training.sam_run import WORLD_SAMPLES
+from samcli.training.inputs import WORLD_SAMPLES
 from samcli.training.samples import find_samples, is_world_set
 
 MMLINK_SAMPLES = 69_000

@@ -22,7 +22,7 @@ from samcli.synth.world.questions import ask
 from samcli.synth.world.splits import belongs_to
 from samcli.synth.world.tasks import View
 from samcli.training.loop import Job
-from samcli.training.order import epoch_order
+from samcli.training.order import EpochOrder
 from samcli.training.small.language import encode_lists
 
 WORD_SHARPNESS = 12.0  # of the distances between a visual token and the words, in mean squared word lengths
@@ -111,13 +111,14 @@ def alignment_job(
 ) -> Job[AlignmentBatch, Alignment]:
     """What `fit` needs to train Q-Former, query tokens and projection; `batch_size` counts pictures."""
     samples = len(lessons.views)
+    order = EpochOrder(samples, batch_size, seed)
 
     def batch(step: int, part: int, parts: int) -> AlignmentBatch:
-        rows = epoch_order(samples, batch_size, step, seed)[part::parts]
+        rows = order.step(step)[part::parts]
         return lessons.batch(random.Random(f"alignment/{seed}/{step}/{part}"), rows.tolist())
 
     def describe(step: int) -> str:
-        return f"pictures {epoch_order(samples, batch_size, step, seed).tolist()}"
+        return f"pictures {order.step(step).tolist()}"
 
     return Job(
         "alignment",

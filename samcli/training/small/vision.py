@@ -8,7 +8,7 @@ from transformers.models.instructblip.modeling_instructblip import InstructBlipV
 from samcli.model.processor import normalise
 from samcli.synth.world.corpus import Corpus, label_groups
 from samcli.training.loop import Job
-from samcli.training.order import epoch_order
+from samcli.training.order import EpochOrder
 
 PatchBatch = tuple[Tensor, Tensor]
 
@@ -60,9 +60,10 @@ def vision_job(
 ) -> Job[PatchBatch, PatchReading]:
     """What `fit` needs to train the tower."""
     tower.requires_grad_(True).train()
+    order = EpochOrder(len(corpus), batch_size, seed)
 
     def rows_of(step: int) -> np.ndarray:
-        return np.sort(epoch_order(len(corpus), batch_size, step, seed))
+        return np.sort(order.step(step))
 
     def batch(step: int, part: int, parts: int) -> PatchBatch:
         rows = rows_of(step)[part::parts]

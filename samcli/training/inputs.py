@@ -1,0 +1,109 @@
+"""What a training reads, found and checked before hours are spent on it."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from samcli.console import progress, warn
+from samcli.data.image import open_image
+from samcli.data.sample import Sample, missing_images
+from samcli.errors import UserError
+from samcli.files import read_json, write_json
+from samcli.recipe import DataRecipe, ValidationRecipe
+from samcli.recipe_file import explain_differences
+from samcli.synth.world.sets import SETS, world_set
+from samcli.training.samples import find_samples, is_world_set, read_samples
+
+WORLD_SAMPLES = 20_000
+WORLD_VALIDATION = 500
+INPUTS = "inputs.json"
+_NAMED = 5
+
+
+def training_samples(settings: DataRecipe) -> tuple[list[Sample], Path]:
+    """The training samples and their directory; a world set is made on first use.
+
+    Raises UserError when they aren't there, can't be read, or are fewer than asked for.
+    """
+    if is_world_set(settings):
+        count = settings.samples or WORLD_SAMPLES
+        directory = world_set(settings.train, "train", count, settings.seed, workers=settings.workers)
+        samples = read_samples(directory, settings)
+    else:
+        samples, directory = find_samples(settings)
+    if settings.samples is not None and len(samples) < settings.samples:
+        raise UserError(
+            f"{directory} has {len(samples)} samples; data.samples asks for {settings.samples} (null: all of them)"
+        )
+    return samples[: settings.samples], directory
+
+
+def validation_samples(settings: ValidationRecipe, data: DataRecipe) -> list[Sample]:
+    """Samples that are never trained on: of a world set its validation split, else what the recipe names.
+
+    Empty where it names none. Raises UserError when they aren't there or faulty.
+    """
+    if settings.data is None:
+        return []
+    elsewhere = data.model_copy(update={"train": settings.data, "samples": None})
+    if settings.data in SETS:
+        samples = read_samples(world_set(settings.data, "val", WORLD_VALIDATION, workers=data.workers), elsewhere)
+    else:
+        samples, _ = find_samples(elsewhere)
+    check_samples(samples[: settings.samples])
+    return samples[: settings.samples]
+
+
+def check_samples(samples: Sequence[Sample]) -> None:
+    """Raise one UserError for samples whose pictures aren't there or that ask nothing."""
+    if not samples:
+        raise UserError("the training data has no samples")
+    if missing := missing_images(samples):
+        raise UserError(f"{len(missing)} training pictures are missing, such as {missing[0]}")
+    if silent := [sample.id for sample in samples if not sample.instruction.strip()]:
+        raise UserError(f"{len(silent)} training samples have an empty instruction, such as {silent[0]!r}")
+    if bare := [sample.id for sample in samples if not sample.images]:
+        raise UserError(f"{len(bare)} training samples have no pictures, such as {bare[0]!r}")
+
+
+def check_pictures(samples: Sequence[Sample]) -> None:
+    """Decode every picture once; raise one UserError that names those that can't be read."""
+    paths = list(dict.fromkeys(path for sample in samples for path in sample.images))
+    faults: list[str] = []
+    with (
+        ThreadPoolExecutor(thread_name_prefix="check") as threads,
+        progress("checking pictures", len(paths)) as advance,
+    ):
+        for fault in threads.map(_fault, paths):
+            faults += [fault] if fault else []
+            advance(1)
+    if faults:
+        more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+        raise UserError(f"{len(faults)} training pictures can't be read: {'; '.join(faults[:_NAMED])}{more}")
+
+
+def _fault(path: Path) -> str | None:
+    try:
+        open_image(path)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def check_same_inputs(out: Path, inputs: dict[str, Any], *, write: bool, accept_changes: bool) -> None:
+    """Refuse to go on with other data or weights than the run was begun with; note them where it begins.
+
+    With `accept_changes` they are noted anew, and told.
+    """
+    kept = out / INPUTS
+    changed = explain_differences(read_json(kept), inputs) if kept.exists() else []
+    if changed and not accept_changes:
+        raise UserError(
+            f"{out} was begun with other files of the same names ({'; '.join(changed)}); --accept-changes goes on with "
+            "them, --overwrite starts anew"
+        )
+    if changed:
+        warn(f"{out} goes on with other files than it was begun with: {'; '.join(changed)}")
+    if write and (changed or not kept.exists()):
+        write_json(kept, inputs)
