@@ -10,7 +10,7 @@ import typer
 
 from samcli import __version__
 from samcli.answers import for_terminal
-from samcli.console import be_quiet, complain, say
+from samcli.console import be_quiet, complain, say, which_rank
 from samcli.errors import Interrupted, UserError
 
 app = typer.Typer(
@@ -397,7 +397,7 @@ def main() -> None:
     except UserError as error:
         if _debug:
             complain(traceback.format_exc())
-        complain(f"error: {error}")
+        complain(f"{which_rank()}error: {error}")
         sys.exit(2)
     except Interrupted as stopped:
         say(str(stopped))

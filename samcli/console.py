@@ -1,5 +1,6 @@
 """What people see while work is done: everything here goes to standard error, results alone to standard output."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,12 @@ def say(message: str, style: str | None = None) -> None:
 def warn(message: str) -> None:
     """Print a warning for people."""
     say(f"warning: {message}", "yellow")
+
+
+def which_rank() -> str:
+    """`rank N: ` in one of several processes that train together, as torchrun numbers them."""
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return f"rank {os.environ.get('RANK', '?')}: " if several else ""
 
 
 def complain(message: str) -> None:

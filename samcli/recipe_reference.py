@@ -13,7 +13,7 @@ from samcli.recipe_fields import RecipeKey, describe_fields, help_of, leaves, se
 
 KINDS: tuple[type[BaseModel], ...] = (SamRecipe, BaseRecipe, SynthRecipe, EvalRecipe, AblateRecipe)
 UNITS = {
-    "samples": "samples batch_size limit",
+    "samples": "samples batch_size limit shown",
     "tokens": "qformer_tokens prompt_tokens answer_tokens max_length min_length",
     "steps": "steps warmup_steps every_steps log_every",
     "minutes": "every_minutes",

@@ -286,13 +286,14 @@ def test_override_makes_the_sections_that_the_file_lacks_or_leaves_empty(file: P
         ("optim: {guidance: {}}", "optim.guidance: unknown key; guidance belongs to the top level"),
         (
             "checkpoint: {zzz: 2}",
-            "checkpoint.zzz: unknown key; known: every_steps, every_minutes, keep; docs/recipes.md explains all",
+            "checkpoint.zzz: unknown key; known: every_steps, every_minutes, keep, keep_best; docs/recipes.md explains "
+            "all",
         ),
         ("optim.steps: 2", "optim.steps: unknown key with a dot; write steps indented below optim"),
         (
             "<<: {seed: 1}",
             "<<: unknown key; known: kind, seed, model, guidance, linear, vpgc, mmicl, text, data, optim, checkpoint, "
-            "log_every; docs/recipes.md explains all",
+            "validation, log_every, trackers; docs/recipes.md explains all",
         ),
     ],
 )

@@ -261,7 +261,9 @@ def test_too_little_memory_names_the_batch_and_what_helps(tmp_path: Path, error:
         if step == 7:
             raise error
 
-    with pytest.raises(UserError, match=r"at step 7 of line, batch: rows of step 7; .*batch_size=4 .*accumulate=4 trains the same "):
+    with pytest.raises(
+        UserError, match=r"at step 7 of line, batch: rows of step 7; .*batch_size=4 .*accumulate=4 trains the same "
+    ):
         run(tmp_path, line_job(Line(), run_out), plan(accumulate=2))
     assert finished(tmp_path / "checkpoints")[-1].name == "step-00000006"
 

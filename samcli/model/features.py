@@ -125,7 +125,7 @@ class FeaturesOnDisk:
                 self._hashes[path] = _contents(path)
                 advance(1)
         self._look()
-        missing = self._missing(images)[part::parts]
+        missing = self._missing(images, part, parts)
         free = shutil.disk_usage(_existing(self.directory)).free
         Size.of(model, len(missing), self.numbers or self._own).check(self.most, f"in {self.directory}", free)
         batches = _computed(model, self.processor, missing)
@@ -133,10 +133,13 @@ class FeaturesOnDisk:
             self._write(*whole)
         self._look()
 
-    def _missing(self, images: Sequence[Path]) -> list[Path]:
-        """One path for each content that no file has."""
-        by_content = {self._hashes[path]: path for path in reversed(images)}
-        return [path for content, path in reversed(by_content.items()) if content not in self._places]
+    def _missing(self, images: Sequence[Path], part: int, parts: int) -> list[Path]:
+        """One path for each content of a share that no file has; shares don't depend on what others have made."""
+        by_content: dict[str, Path] = {}
+        for path in images:
+            by_content.setdefault(self._hashes[path], path)
+        share = list(by_content.items())[part::parts]
+        return [path for content, path in share if content not in self._places]
 
     def _look(self) -> None:
         """Open the files that came since the last look; a damaged one is passed over, and made again."""

@@ -20,6 +20,7 @@ from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.load import LESS_MEMORY, Base, load_base
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import DataRecipe, MethodRecipe, SamRecipe
+from samcli.recipe_faults import dotted, settings
 from samcli.run_directory import RESULTS
 from samcli.training.inputs import (
     check_pictures,
@@ -86,7 +87,9 @@ def train_sam(
         record = _record(recipe, shared.base, inputs)
     noted = {"base": record["base"]["hash"], "data": record["data"]["annotations_sha256"]}
     check_same_inputs(out, noted, write=accelerator.is_main_process, accept_changes=accept_changes)
-    accelerator.init_trackers("sam", config=recipe.model_dump(mode="json")) if recipe.trackers else None
+    if recipe.trackers:
+        config = {dotted(keys): str(value) for keys, value in settings(recipe.model_dump(mode="json"))}
+        accelerator.init_trackers("sam", config=config)
     torch.manual_seed(recipe.seed)  # decides the first numbers of what is added to the base
     with lent(shared.base, recipe.method) as model:
         batches = prepare(recipe, model, shared, inputs, accelerator)
