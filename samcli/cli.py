@@ -165,8 +165,11 @@ def train(
     resolved = _recipe((SamRecipe, BaseRecipe), recipe, settings, flags)
     if dry_run:
         from samcli.training.plan import plan, plan_text
+        from samcli.training.rehearsal import rehearse
 
         planned = plan(resolved)
+        if isinstance(resolved, SamRecipe) and not planned["missing"]:
+            planned["measured"] = rehearse(resolved)
         _print(json.dumps(planned, indent=2) if as_json else plan_text(planned))
         return
     from samcli.training.run import run_training

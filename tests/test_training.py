@@ -20,6 +20,8 @@ from samcli.recipe import DataRecipe, MethodRecipe, SamRecipe, TextRecipe
 from samcli.training.checkpoint import finished
 from samcli.training.lengths import Lengths, check_sequences
 from samcli.training.order import EpochOrder
+from samcli.training.plan import plan, plan_text
+from samcli.training.rehearsal import rehearse
 from samcli.training.run import run_training
 from samcli.training.sam_run import find_inputs, train_sam
 from tests.small_models import small_processor, small_sizes
@@ -250,6 +252,35 @@ def test_a_tracker_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("samcli.training.loop.importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"trackers: wandb is not installed: pip install wandb"):
         train_sam(small_recipe(tmp_path, trackers=["wandb"]), tmp_path / "run")
+
+
+# --- the dry run -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep", ["off", "ram"])
+def test_a_dry_run_checks_all_samples_and_takes_two_steps(tmp_path: Path, keep: str) -> None:
+    recipe = small_recipe(tmp_path, data={"features": keep}, optim={"accumulate": 2})
+    before = {path for path in tmp_path.rglob("*")}
+    found = rehearse(recipe)
+    assert found is not None
+    assert found["samples_checked"] == 12
+    assert found["samples_per_second"] == pytest.approx(4 / found["seconds_per_step"], rel=0.05)
+    assert found["seconds_for_run"] == pytest.approx(
+        6 * found["seconds_per_step"] + found["seconds_for_features"], abs=0.2
+    )
+    assert (found["seconds_for_features"] > 0) <= (keep == "ram")
+    assert found["peak_memory_bytes"] > 1e8
+    assert {path for path in tmp_path.rglob("*")} == before
+    text = plan_text(plan(recipe) | {"measured": found})
+    assert "Measured here in two steps" in text
+    damage(tmp_path / "pairs")
+    with pytest.raises(UserError, match="2 training pictures can't be read"):
+        rehearse(recipe)
+
+
+def test_a_dry_run_makes_no_world_set(tmp_path: Path, cache: Path) -> None:
+    assert rehearse(small_recipe(tmp_path, data={"train": "world-mmlink", "samples": 9})) is None
+    assert not cache.exists()
 
 
 # --- what is refused, and what is kept -------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ def plan_table(plan: dict[str, Any]) -> RenderableType:
     blocks: list[RenderableType] = [_parts(plan["parameters"]), _pairs("Run", _run(plan))]
     if "settings" in plan:
         blocks.append(_pairs("Settings", ((key, _shown(value)) for key, value in plan["settings"].items())))
+    if plan.get("measured"):
+        blocks.append(_pairs("Measured here in two steps, one process", _measured(plan["measured"])))
     listed = ((name.capitalize(), plan.get(name, [])) for name in ("assumed", "warnings", "missing"))
     return Group(*blocks, *(_listed(title, lines) for title, lines in listed if lines))
 
@@ -47,6 +49,20 @@ def _run(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if plan["memory_bytes"]:
         yield "memory, estimated", _bytes(plan["memory_bytes"])
         yield from ((f"  {_words(name)}", _bytes(value)) for name, value in plan["memory_by_part"].items())
+
+
+def _measured(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "samples checked", f"{found['samples_checked']:,}"
+    yield "a step", f"{found['seconds_per_step']:.3g} s, {found['samples_per_second']:.3g} samples/s"
+    if found["seconds_for_features"]:
+        yield "features before it", _duration(found["seconds_for_features"])
+    yield "the whole run", _duration(found["seconds_for_run"])
+    yield "peak memory", _bytes(found["peak_memory_bytes"])
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
 def _pairs(title: str, rows: Iterable[tuple[str, str]]) -> Table:

@@ -32,9 +32,18 @@ def world_set(
     """
     fields = {"dataset": name, "split": split, "samples": count, "seed": seed, "size": size, "workers": workers}
     recipe = SynthRecipe.model_validate(fields)
-    out = cache_root() / "world" / f"{name}-{split}-{count}-seed{seed}-{size}px-v{VERSION}"
+    out = _place(name, split, count, seed, size)
     with locked(out.with_name(f"{out.name}.lock"), wait=True):
         if not is_complete(out):
             say(f"making {name} ({split}, {count} samples) in {out}")
             synthesise(recipe, out)
     return out
+
+
+def is_made(name: str, split: str, count: int, seed: int = 0, size: int = 192) -> bool:
+    """Whether a world set is in the cache, complete."""
+    return is_complete(_place(name, split, count, seed, size))
+
+
+def _place(name: str, split: str, count: int, seed: int, size: int) -> Path:
+    return cache_root() / "world" / f"{name}-{split}-{count}-seed{seed}-{size}px-v{VERSION}"
