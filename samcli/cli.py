@@ -312,6 +312,24 @@ def ablate(
 
 
 @app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Directory of a training.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Directory of the adapter. Default: RUN/adapter-STEP.")
+    ] = None,
+    step: Annotated[str, typer.Option(help="Step of a checkpoint, or last, or best.")] = "last",
+    push: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="Upload it to the hub, with its card.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="A private repository.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write the adapter of any checkpoint of a training, and share it on the hub."""
+    from samcli.training.export import export as export_adapter
+
+    _print(str(export_adapter(run, out or run / f"adapter-{step}", step=step, push=push, private=private)))
+
+
+@app.command()
 def caption(
     images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE...", help="One or more pictures.")] = None,
     prompt: Annotated[str | None, typer.Option(help="What is asked of the pictures.")] = None,

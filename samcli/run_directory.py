@@ -19,18 +19,19 @@ from samcli.recipe_file import changed_settings, dump_recipe
 from samcli.recipe_yaml import read_yaml
 
 RECIPE, ENVIRONMENT, RESULTS = "recipe.yaml", "environment.json", "results.json"
+RECORD = "record.json"  # what a training is of: base, method, data
 # What each kind of run writes into its directory, beside its notes; results come first, so that a removal cut short
 # leaves no run that looks done. One row of an ablation with one seed is a run without a kind.
 _MADE: dict[str | None, tuple[str, ...]] = {
     "synth": ("annotations.json", "manifest.jsonl", "part-*.jsonl", "images", "preview.html", "report.json")
     + (".part-*.lock", ".merge.lock"),
     "base": (RESULTS, "model", "vision", "language", "alignment", "corpus", "corpus-val"),
-    "sam": (RESULTS, "adapter", "checkpoints"),
+    "sam": (RESULTS, "adapter", "checkpoints", "samples.html"),
     "eval": (RESULTS, "predictions"),
     "ablate": (RESULTS, "row-*", "figures"),
     None: (RESULTS, "predictions", "train"),
 }
-_NOTES = ("log.jsonl", "inputs.json", RECIPE, ENVIRONMENT)  # a run that wrote these alone made nothing yet
+_NOTES = ("log.jsonl", "inputs.json", RECORD, RECIPE, ENVIRONMENT)  # a run that wrote these alone made nothing yet
 _LOCK = ".run.lock"
 _MARK = "samcli"  # the key of environment.json by which a run's directory is known as ours
 _LIBRARIES = tuple("torch transformers accelerate tokenizers safetensors numpy peft pillow rouge pycocoevalcap".split())

@@ -63,12 +63,17 @@ class Adapter:
 
 
 def save_adapter(directory: Path, model: SemanticAlignmentModel, record: dict[str, Any]) -> None:
-    """Write the trained parameters and `record` (base, recipe, data, scores ...); what fails changes nothing.
+    """Write a model's trained parameters and `record`; see `write_adapter`."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.trained_parameters()}
+    write_adapter(directory, tensors, record)
+
+
+def write_adapter(directory: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+    """Write trained parameters and `record` (base, recipe, data, scores ...); what fails changes nothing.
 
     All files are written beside `directory` first and renamed when they are whole. Raises UserError for a full disk.
     """
     directory = directory.resolve()
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.trained_parameters()}
     trained = sum(value.numel() for value in tensors.values())
     staging = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
     try:
@@ -161,7 +166,9 @@ def _card(record: dict[str, Any]) -> str:
         **{name.capitalize(): _listed(record[name]) for name in MethodRecipe.model_fields if name in record},
         "Data": f"{data['name']}, {data['samples']:,} samples" if data else "not recorded",
     }
+    named = [f"base_model: {base['id']}"] if is_hub_id(base["id"]) else []
     lines = [
+        *("---", *named, "library_name: samcli", "tags: [multi-image, instructblip]", "---", ""),
         "# A SAM adapter",
         "",
         *(f"- {name}: {fact}" for name, fact in facts.items()),

@@ -34,3 +34,19 @@ def fetch(name: str, kind: str, patterns: Sequence[str], revision: str | None = 
         at = f" at revision {revision}" if revision else ""
         reason = " ".join(str(error).split())
         raise UserError(f"no {kind} {name}{at}: no directory here, and the hub refuses it: {reason}") from error
+
+
+def upload(directory: Path, name: str, *, private: bool) -> None:
+    """Put a directory's files into a model repository of the hub, which is made if it isn't there.
+
+    Raises UserError when the hub can't be reached or refuses, for example without a login.
+    """
+    from huggingface_hub import HfApi
+
+    hub = HfApi()
+    try:
+        hub.create_repo(name, private=private, exist_ok=True)
+        hub.upload_folder(repo_id=name, folder_path=directory, commit_message="A SAM adapter")
+    except Exception as error:  # without a network the client raises what its HTTP library does, whichever that is
+        reason = " ".join(str(error).split())
+        raise UserError(f"{name}: the hub can't be reached or refuses ({reason}); `hf auth login` logs in") from error

@@ -96,7 +96,7 @@ def latest_checkpoint(directory: Path) -> Checkpoint | None:
     """
     there = finished(directory)
     for path in reversed(there):
-        if checkpoint := _read(path):
+        if checkpoint := read_checkpoint(path):
             return checkpoint
         warn(f"checkpoint {path} is damaged and passed over")
     if there:
@@ -104,7 +104,7 @@ def latest_checkpoint(directory: Path) -> Checkpoint | None:
     return None
 
 
-def _read(path: Path) -> Checkpoint | None:
+def read_checkpoint(path: Path) -> Checkpoint | None:
     """The checkpoint, or None unless every file is what the manifest says and can be read; nothing is unpickled."""
     try:
         manifest = read_json(path / MANIFEST)

@@ -21,7 +21,7 @@ from samcli.model.load import LESS_MEMORY, Base, load_base
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import DataRecipe, MethodRecipe, SamRecipe
 from samcli.recipe_faults import dotted, settings
-from samcli.run_directory import RESULTS
+from samcli.run_directory import RECORD, RESULTS
 from samcli.training.inputs import (
     check_pictures,
     check_same_inputs,
@@ -86,6 +86,8 @@ def train_sam(
         shared = shared or Shared(load_base(recipe.model, place))
         record = _record(recipe, shared.base, inputs)
     noted = {"base": record["base"]["hash"], "data": record["data"]["annotations_sha256"]}
+    if accelerator.is_main_process:
+        write_json(out / RECORD, record)
     check_same_inputs(out, noted, write=accelerator.is_main_process, accept_changes=accept_changes)
     if recipe.trackers:
         config = {dotted(keys): str(value) for keys, value in settings(recipe.model_dump(mode="json"))}
@@ -98,7 +100,7 @@ def train_sam(
         job = sam_job(recipe, model, shared.base.processor, inputs.samples, batches.features, a_step)
         last = fit(job, _plan(recipe, shared.base, batches, inputs, out), out, accelerator)
         if accelerator.is_main_process:
-            save_adapter(out / "adapter", model, record | {"scores": last})
+            save_adapter(out / "adapter", model, record | {"step": last.get("step"), "scores": last})
             write_json(out / RESULTS, last)
             say(f"adapter written to {out / 'adapter'}")
             for tracker in accelerator.trackers:
