@@ -19,6 +19,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from samcli.data.batch import Batch
 from samcli.errors import UserError
+from samcli.model.answer_loss import frozen_head_loss
 from samcli.model.guidance import Groups, Guidance, QFormerInputs, guided_tokens, in_own_numbers, run_layers
 from samcli.model.language import is_decoder_only, reading_layers, transformer_layers
 from samcli.model.linear_context import LinearContext
@@ -195,8 +196,8 @@ class SemanticAlignmentModel(nn.Module):
         inputs = {"inputs_embeds": sequence.embeds, "attention_mask": sequence.mask}
         hidden = llm.get_decoder()(**inputs, use_cache=False).last_hidden_state
         wanted = sequence.labels[:, 1:] != IGNORED  # the head runs where an answer token is predicted, nowhere else
-        logits = llm.get_output_embeddings()(hidden[:, :-1][wanted.to(hidden.device)])
-        return nn.functional.cross_entropy(logits.float(), sequence.labels[:, 1:][wanted].to(logits.device))
+        before = hidden[:, :-1][wanted.to(hidden.device)]
+        return frozen_head_loss(before, llm.get_output_embeddings(), sequence.labels[:, 1:][wanted].to(hidden.device))
 
     def _encoder_decoder_loss(self, sequence: TokenSequence, batch: Batch) -> Tensor:
         """Of a T5, whose encoder reads the prompt and whose decoder the answer."""
