@@ -17,7 +17,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
     """Mean cross-entropy of `targets` (T,) under `hidden` (T, D) through `weight` (V, D) and `bias` (V,) or None."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
         rows = max(1, PIECE // len(weight))
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
@@ -38,7 +38,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
         return total / len(hidden)
 
     @staticmethod
-    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, None, None, None]:
         (gradient,) = ctx.saved_tensors
         return (None if gradient is None else gradient * outer.to(gradient.dtype)), None, None, None
 
