@@ -18,7 +18,7 @@ from samcli.errors import Interrupted, UserError
 from samcli.evaluation import tasks
 from samcli.evaluation.control import control_rates, shuffle
 from samcli.evaluation.entries import Answered, judge, linking_entry
-from samcli.evaluation.predict import predict
+from samcli.evaluation.predict import OwnAnswers, predict
 from samcli.evaluation.predictions import Prediction
 from samcli.evaluation.result_tables import evaluation_table
 from samcli.evaluation.run import evaluate, export_requests, not_comparable
@@ -91,7 +91,7 @@ def without_seconds(path: Path) -> list[dict[str, Any]]:
 
 
 def answer_all(captioner: Captioner, samples: list[Sample], path: Path) -> list[Prediction]:
-    return predict(captioner, "d", samples, path, GREEDY, batch_size=4)
+    return predict(OwnAnswers(captioner, "d", GREEDY, 4), "d", samples, path, 4)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 4, 9, 10])
@@ -117,7 +117,7 @@ def test_shared_features_change_nothing(captioner: Captioner, tmp_path: Path) ->
     samples, seen = make_dataset(tmp_path, 6), {}  # type: ignore[var-annotated]
     plain = answer_all(captioner, samples, tmp_path / "plain.jsonl")
     for name in ("first.jsonl", "second.jsonl"):
-        cached = predict(captioner, "d", samples, tmp_path / name, GREEDY, 4, seen)
+        cached = predict(OwnAnswers(captioner, "d", GREEDY, 4, seen), "d", samples, tmp_path / name, 4)
         assert [one.text for one in cached] == [one.text for one in plain]
         for image in (tmp_path / "images").iterdir():  # the second time they aren't needed
             image.unlink()
@@ -225,7 +225,7 @@ def test_batches_are_halved_when_memory_runs_out(
         return check
 
     samples = make_dataset(tmp_path, 6)
-    expected = predict(captioner, "d", samples, tmp_path / "one.jsonl", GREEDY, batch_size=1)
+    expected = predict(OwnAnswers(captioner, "d", GREEDY, 1), "d", samples, tmp_path / "one.jsonl", 1)
     with monkeypatch.context() as patch:
         patched(patch, captioner, too_large_for(1))
         made = answer_all(captioner, samples, tmp_path / "p.jsonl")

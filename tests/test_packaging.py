@@ -13,8 +13,8 @@ DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "pydantic_core": "pydantic"}
 
 
 def imported() -> Iterator[str]:
-    """The top module of every import in the package."""
-    for path in (ROOT / "samcli").rglob("*.py"):
+    """The top module of every import in the package, but for what runs in LAVIS's environment."""
+    for path in {*(ROOT / "samcli").rglob("*.py")} - {ROOT / "samcli" / "lavis" / "worker.py"}:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from (alias.name.partition(".")[0] for alias in node.names)

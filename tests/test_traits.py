@@ -13,7 +13,7 @@ from torch import Tensor
 from samcli.data.batch import Batch
 from samcli.data.sample import Sample
 from samcli.errors import UserError
-from samcli.evaluation.predict import predict
+from samcli.evaluation.predict import OwnAnswers, predict
 from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.features import FeaturesInMemory
@@ -99,7 +99,7 @@ def test_an_adapter_is_served_with_the_lengths_that_it_was_trained_with(
     sample = Sample(0, (), "what do both pictures show", ("x",))
     picture = tmp_path / "a.png"
     Image.new("RGB", (9, 9)).save(picture)
-    predict(captioner, "d", [replace(sample, images=(picture,))], tmp_path / "p.jsonl", GREEDY, 1)
+    predict(OwnAnswers(captioner, "d", GREEDY, 1), "d", [replace(sample, images=(picture,))], tmp_path / "p.jsonl", 1)
     assert [batch.qformer_ids.shape[1] for batch in seen] == [3, 3]
     assert load_model(None, str(trained(saved, tmp_path / "plain")), device="cpu").text == TextRecipe()
     damaged = trained(saved, tmp_path / "damaged", recipe={"text": {"qformer_tokens": -1}})

@@ -18,7 +18,7 @@ from samcli.evaluation.entries import (
     report_failures,
 )
 from samcli.evaluation.figure5 import draw_figure5
-from samcli.evaluation.predict import SeenBatches, count_answered, predict
+from samcli.evaluation.predict import OwnAnswers, SeenBatches, count_answered, predict
 from samcli.evaluation.tasks import LINKING, load_samples
 from samcli.files import write_json
 from samcli.model.adapter import find_adapter
@@ -110,8 +110,9 @@ def _carry_out(run: Run, datasets: Sequence[Dataset], common: _Common, *, overwr
     with _captioner(run, shared) as captioner:
         for dataset in datasets:
             path = run.predictions(dataset.name)
-            settings = run.recipe.decoding, run.recipe.batch_size
-            made = predict(captioner, dataset.name, dataset.samples, path, *settings, seen)
+            at_once = run.recipe.batch_size
+            answers = OwnAnswers(captioner, dataset.name, run.recipe.decoding, at_once, seen)
+            made = predict(answers, dataset.name, dataset.samples, path, at_once)
             answered = Answered(dataset.name, dataset.samples, made)
             report_failures(answered)
             entries[dataset.name] = _entry(dataset.task, answered)

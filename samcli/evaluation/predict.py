@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from PIL import Image
@@ -37,25 +37,27 @@ SeenBatches = dict[tuple[str, int, int], Seen]
 """Features by dataset and the samples' place in it: the tower is frozen, so models on one base can share them."""
 
 
-def predict(
-    captioner: Captioner,
-    dataset: str,
-    samples: Sequence[Sample],
-    path: Path,
-    decoding: DecodingRecipe,
-    batch_size: int,
-    seen: SeenBatches | None = None,
-) -> list[Prediction]:
+Answer = tuple[str | None, str | None]  # the text, or None and the error
+
+
+class Answers(Protocol):
+    """Whatever answers: a model of ours, or one that runs elsewhere."""
+
+    def to(self, start: int, samples: Sequence[Sample]) -> list[Answer]:
+        """An answer to each of the samples that begin at place `start` of the dataset."""
+        ...
+
+
+def predict(answers: Answers, dataset: str, samples: Sequence[Sample], path: Path, batch_size: int) -> list[Prediction]:
     """One prediction for each sample, in order, also kept in `path`, where the same call goes on if it was stopped.
 
     Batches are cut from the whole dataset, so that stopping doesn't change what is answered together: the file is the
     same to the byte, but for the seconds. A sample that can't be answered gets its `error`, and its neighbours their
-    answers. When the accelerator's memory is too small, batches are halved. Raises Interrupted after a signal (all
+    answers. Raises Interrupted after a signal (all
     answers so far are kept), UserError when `path` holds answers to other samples.
     """
     done = count_answered(path, samples)
     lines = JsonLines(path)
-    answers = _Answers(captioner, dataset, decoding, batch_size, {} if seen is None else seen, keep=seen is not None)
     with listening() as stop, progress(dataset, len(samples), done) as advance:
         for start in range(done - done % batch_size, len(samples), batch_size):
             _stop_if_asked(stop, max(start, done), samples, path)
@@ -112,17 +114,18 @@ def _record(dataset: str, sample: Sample, text: str | None, error: str | None, s
     return {"dataset": dataset, **_asked(sample), "prediction": text, "seconds": seconds, "error": error}
 
 
-Answer = tuple[str | None, str | None]  # the text, or None and the error
-
-
 @dataclass
-class _Answers:
+class OwnAnswers:
+    """Of a model of ours; when the accelerator's memory is too small, batches are halved.
+
+    What is given as `shared` is filled with features that other models on the same base can use too.
+    """
+
     captioner: Captioner
     dataset: str
     decoding: DecodingRecipe
-    size: int  # samples answered at once; halved when memory runs out
-    seen: SeenBatches
-    keep: bool
+    size: int  # samples answered at once
+    shared: SeenBatches | None = None
 
     def to(self, start: int, samples: Sequence[Sample]) -> list[Answer]:
         """Answers to the samples that begin at place `start` of the dataset."""
@@ -154,13 +157,13 @@ class _Answers:
 
     def _see(self, start: int, samples: Sequence[Sample]) -> Seen:
         place = (self.dataset, start, len(samples))
-        if place in self.seen:
-            return self.seen[place]
+        if self.shared is not None and place in self.shared:
+            return self.shared[place]
         found = [_readable(sample, self.captioner.processor) for sample in samples]
         groups = [pictures for pictures, _ in found if pictures]
         seen = Seen(tuple(fault for _, fault in found), tuple(map(len, groups)), self._features(groups))
-        if self.keep:
-            self.seen[place] = seen
+        if self.shared is not None:
+            self.shared[place] = seen
         return seen
 
     def _features(self, groups: list[list[Image.Image]]) -> Tensor | None:

@@ -156,7 +156,8 @@ def _answers_made(
     for name, asked in samples.items():
         path = out / PREDICTIONS / f"{name}.jsonl"
         if count_answered(path, asked) < len(asked):
-            made = predict(subject.captioner, name, asked, path, decoding, recipe.batch_size)
+            answers_of = subject.answers(name, decoding)
+            made = predict(answers_of, name, asked, path, recipe.batch_size)
         else:
             made = read_predictions(path, [name])[name]
         answers[name] = Answered(name, asked, made)

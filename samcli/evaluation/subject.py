@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from samcli.evaluation.predict import Answers, OwnAnswers
+from samcli.lavis.client import LavisAnswers, LavisModel, is_lavis, parts_of
 from samcli.model.adapter import Adapter
 from samcli.model.captioner import Captioner
 from samcli.model.find import TINY, find_base, traits_of
-from samcli.model.load import load_model, named_adapter
+from samcli.model.load import load_model, named_adapter, resolve_device
 from samcli.model.traits import Traits
 from samcli.model.weights import loaded_weights, tensors_hash
-from samcli.recipe import EvalRecipe
+from samcli.recipe import DecodingRecipe, EvalRecipe
 
 NO_ADAPTER = "none"
 
@@ -63,9 +65,22 @@ class Subject:
         """
         if self.given is not None:
             return loaded_weights(self.given)
+        if is_lavis(self.base):
+            return {"lavis": "/".join(parts_of(self.base))}
         asked = {"base": self.base, "revision": self._asked_revision}
         base = find_base(self.recipe.model.model_copy(update=asked)).identity()
         return base if self.adapter is None else base | {"adapter": tensors_hash(self.adapter.tensors.items())}
+
+    def answers(self, dataset: str, decoding: DecodingRecipe) -> Answers:
+        """What answers a dataset's samples; a model of LAVIS's does so in a process of its own."""
+        if self.given is None and is_lavis(self.base):
+            return LavisAnswers(self._lavis, decoding)
+        return OwnAnswers(self.captioner, dataset, decoding, self.recipe.batch_size)
+
+    @cached_property
+    def _lavis(self) -> LavisModel:
+        """One for all datasets: it is loaded once."""
+        return LavisModel(self.base, resolve_device(self.recipe.model.device).type)
 
     @cached_property
     def captioner(self) -> Captioner:

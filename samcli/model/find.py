@@ -57,6 +57,8 @@ def find_base(settings: ModelRecipe) -> BaseFiles:
     Raises UserError for what is neither `tiny`, nor such a directory, nor a hub id that can be had, nor a checkpoint.
     """
     name = settings.base
+    if name.startswith("lavis:"):
+        raise UserError(f"{name}: models of LAVIS are there for sam eval alone; docs/lavis.md")
     if is_released(name):
         path = Path(name).expanduser()
         if not path.is_file():
@@ -93,7 +95,7 @@ def traits_of(name: str, revision: str | None = None) -> Traits:
     What can't be had now counts as released: loading it will say why. `tiny` knows the world even before it is made.
     """
     directory = tiny_directory() if name == TINY else Path(name).expanduser()
-    if not directory.is_dir() and is_hub_id(name):
+    if not directory.is_dir() and is_hub_id(name) and not name.startswith("lavis:"):
         return _traits_on_hub(name, revision)
     return read_traits(directory) or (WORLD if name == TINY else RELEASED)
 

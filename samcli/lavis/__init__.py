@@ -1,0 +1,1 @@
+"""A bridge to `salesforce-lavis`, which lives in an environment of its own."""
