@@ -25,7 +25,8 @@ from samcli.errors import UserError
 from samcli.files import read_json
 from samcli.model.released import convert_released, released_guidance_and_projection, use_released_norm
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DecodingRecipe, GuidanceRecipe, MethodRecipe
+from samcli.recipe import DecodingRecipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 
 PAD, BOS, EOS = 0, 1, 2
 

@@ -29,7 +29,8 @@ from transformers import (
 from samcli.data.batch import Batch
 from samcli.model.known_sizes import known_config
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import MethodRecipe, OptimRecipe
+from samcli.recipe import OptimRecipe
+from samcli.recipe_method import MethodRecipe
 from samcli.training.costs import Load, step_flops
 from samcli.training.optim import build_optimizers
 

@@ -12,8 +12,9 @@ from samcli.console import say
 from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.memory import enough_memory
-from samcli.recipe import DecodingChanges, DecodingRecipe, Positive
+from samcli.recipe import DecodingChanges, DecodingRecipe
 from samcli.recipe_file import load_recipe
+from samcli.recipe_section import Positive
 
 if TYPE_CHECKING:
     from samcli.model.captioner import Captioner

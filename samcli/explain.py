@@ -17,7 +17,7 @@ from samcli.files import atomic_write
 
 if TYPE_CHECKING:
     from samcli.model.captioner import Captioner
-    from samcli.recipe import GuidanceRecipe
+    from samcli.recipe_method import GuidanceRecipe
 
 SHEET = "contact_sheet.png"
 _MAP_SIDE = 640  # pixels of the longer side

@@ -18,7 +18,8 @@ from samcli.files import save_tensors, sha256
 from samcli.model.adapter import find_adapter, save_adapter
 from samcli.model.load import Base, load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe, MethodRecipe, ModelRecipe
+from samcli.recipe import ModelRecipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from tests.small_models import save_small
 from tests.test_load import SIZES, Bomb, answer, check_precision
 

@@ -25,7 +25,8 @@ from samcli.model.captioner import Captioner
 from samcli.model.load import load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, WORLD
-from samcli.recipe import DecodingRecipe, GuidanceRecipe, MethodRecipe
+from samcli.recipe import DecodingRecipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from tests.small_models import save_small, small_processor
 from tests.test_load import GREEDY, SIZES
 

@@ -29,8 +29,9 @@ from samcli.model.load import load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import WORLD, write_traits
 from samcli.model.weights import weights_hash
-from samcli.recipe import DecodingChanges, DecodingRecipe, EvalRecipe, GuidanceRecipe, MethodRecipe
+from samcli.recipe import DecodingChanges, DecodingRecipe, EvalRecipe
 from samcli.recipe_file import dump_recipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from samcli.synth.world.things import Thing
 from tests.small_models import WORDS, save_small, small_sizes
 

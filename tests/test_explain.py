@@ -16,7 +16,8 @@ from samcli.model.captioner import Captioner
 from samcli.model.guidance import Groups
 from samcli.model.load import load_base
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe, MethodRecipe, ModelRecipe
+from samcli.recipe import ModelRecipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from tests.small_models import save_small
 from tests.test_load import SIZES
 

@@ -20,7 +20,8 @@ from transformers import InstructBlipForConditionalGeneration
 from samcli.data.batch import Batch
 from samcli.model.known_sizes import known_config
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DecodingRecipe, MethodRecipe, OptimRecipe
+from samcli.recipe import DecodingRecipe, OptimRecipe
+from samcli.recipe_method import MethodRecipe
 from samcli.training.optim import build_optimizers
 
 pytestmark = pytest.mark.skipif("SAM_FULL_SIZE" not in os.environ, reason="takes 19 GB; set SAM_FULL_SIZE=1")

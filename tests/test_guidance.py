@@ -11,7 +11,8 @@ from torch import Tensor
 from samcli.data.batch import Batch
 from samcli.model.guidance import Groups
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DecodingRecipe, GuidanceRecipe, MethodRecipe
+from samcli.recipe import DecodingRecipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_sizes, textless_base
 
 LAYERS, POSITIONS, COUNTS = 4, 5, (1, 3, 2)

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from benchmarks.parity import app, parity
 from samcli.data.batch import Batch
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DecodingRecipe, GuidanceRecipe, MethodRecipe
+from samcli.recipe import DecodingRecipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_sizes, textless_base
 
 GOLDENS = Path(__file__).parent / "goldens"

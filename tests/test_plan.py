@@ -23,8 +23,9 @@ from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.known_sizes import KNOWN, known_config
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import small_config
-from samcli.recipe import BaseRecipe, GuidanceRecipe, MethodRecipe, SamRecipe
+from samcli.recipe import BaseRecipe, SamRecipe
 from samcli.recipe_file import find_recipe, load_recipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from samcli.synth.world.sets import SETS
 from samcli.synth.world.tasks import Accept, Group, Story, draw_group, draw_story
 from samcli.training.costs import Load, step_flops, step_memory

@@ -19,7 +19,8 @@ from samcli.errors import UserError
 from samcli.model.captioner import Captioner
 from samcli.model.load import load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import NO_METHOD, DecodingRecipe, MethodRecipe, ModelRecipe
+from samcli.recipe import DecodingRecipe, ModelRecipe
+from samcli.recipe_method import NO_METHOD, MethodRecipe
 from samcli.training.small.base import save_base
 from tests.small_models import save_small, save_t5, small_processor, small_sizes
 from tests.test_load import Bomb

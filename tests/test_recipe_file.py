@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from samcli import recipe, recipe_file
 from samcli.errors import UserError
-from samcli.recipe import BaseRecipe, SamRecipe, Section
+from samcli.recipe import BaseRecipe, SamRecipe
 from samcli.recipe_fields import help_of
 from samcli.recipe_file import (
     dump_recipe,
@@ -20,6 +20,7 @@ from samcli.recipe_file import (
     parse_overrides,
     recipe_names,
 )
+from samcli.recipe_section import Section
 from samcli.recipe_yaml import read_yaml
 
 KINDS: tuple[type[SamRecipe] | type[BaseRecipe], ...] = (SamRecipe, BaseRecipe)

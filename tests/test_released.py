@@ -13,7 +13,7 @@ from benchmarks.parity import configuration
 from samcli.errors import UserError
 from samcli.model.released import convert_released, released_guidance_and_projection, use_released_norm
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe, MethodRecipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 
 GOLDEN = Path(__file__).parent / "goldens" / "reference-a"
 TRAINED = ("attn.", "llm_proj.", "Qformer.bert.encoder.one_2_muliple.", "Qformer.bert.encoder.multiple_2_one.")

@@ -9,7 +9,8 @@ from PIL import Image
 
 from samcli.data.sample import Sample
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe, MethodRecipe, SamRecipe
+from samcli.recipe import SamRecipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from samcli.training.sam_job import sam_job
 from tests.small_models import small_base, small_processor, small_sizes
 

@@ -16,7 +16,8 @@ from samcli.errors import UserError
 from samcli.model.features import FeaturesOnDisk, features_for
 from samcli.model.load import load_base
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DataRecipe, MethodRecipe, SamRecipe, TextRecipe
+from samcli.recipe import DataRecipe, SamRecipe, TextRecipe
+from samcli.recipe_method import MethodRecipe
 from samcli.training.checkpoint import finished
 from samcli.training.lengths import Lengths, check_sequences
 from samcli.training.order import EpochOrder

@@ -21,7 +21,8 @@ from samcli.model.find import TINY, traits_of
 from samcli.model.load import load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, WORLD
-from samcli.recipe import DecodingRecipe, GuidanceRecipe, MethodRecipe, ModelRecipe, TextRecipe
+from samcli.recipe import DecodingRecipe, ModelRecipe, TextRecipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from tests.small_models import save_small, small_sizes
 
 GREEDY = DecodingRecipe(beams=1, max_length=10)

@@ -19,8 +19,9 @@ from samcli.model.language import attention_matrices, reading_layers
 from samcli.model.linear_context import mean_of_others
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.sequence import IGNORED, TokenSequence, join
-from samcli.recipe import NO_METHOD, AblateRecipe, DecodingRecipe, MethodRecipe, SamRecipe
+from samcli.recipe import AblateRecipe, DecodingRecipe, SamRecipe
 from samcli.recipe_file import find_recipe, load_recipe
+from samcli.recipe_method import NO_METHOD, MethodRecipe
 from samcli.training.plan import trained_numbers
 from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_processor, small_sizes, t5_base, textless_base
 

@@ -19,7 +19,7 @@ from samcli.model.find import HUB_EXAMPLE, is_released
 from samcli.model.hub import fetch, is_hub_id
 from samcli.model.released import released_adapter
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import MethodRecipe
+from samcli.recipe_method import MethodRecipe
 
 FORMAT = 1
 TENSORS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel
 
-from samcli.recipe import GuidanceRecipe
+from samcli.recipe_method import GuidanceRecipe
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from samcli.recipe import GuidanceRecipe
+from samcli.recipe_method import GuidanceRecipe
 
 
 def guidance_warnings(guidance: GuidanceRecipe, image_counts: Iterable[int]) -> list[str]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel
 
 from samcli.model.guidance import Groups, QFormerInputs, in_own_numbers, run_layers
-from samcli.recipe import LinearRecipe
+from samcli.recipe_method import LinearRecipe
 
 
 class LinearContext(nn.Module):

@@ -33,8 +33,9 @@ from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, Traits
 from samcli.model.weight_loading import load_weights
 from samcli.model.weights import commit_of
-from samcli.recipe import NO_METHOD, ModelRecipe, TextRecipe
+from samcli.recipe import ModelRecipe, TextRecipe
 from samcli.recipe_faults import first_fault
+from samcli.recipe_method import NO_METHOD
 
 SPREAD = "spread"
 LESS_MEMORY = "use --dtype bfloat16 (in a recipe model.dtype) or another --device"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import InstructBlipForConditionalGeneration
 
 from samcli.model.language import attention_matrices, reading_layers
-from samcli.recipe import MmiclRecipe
+from samcli.recipe_method import MmiclRecipe
 
 
 class OwnNumbers(nn.Linear):

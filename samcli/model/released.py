@@ -19,7 +19,7 @@ from transformers import InstructBlipConfig, InstructBlipForConditionalGeneratio
 
 from samcli.errors import UserError
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import GuidanceRecipe, MethodRecipe
+from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 
 RELEASED_NORM_EPSILON = 1e-5
 """Of the norm behind the vision tower in LAVIS; transformers has 1e-6 there, which moves features by up to 5e-5."""

@@ -26,7 +26,8 @@ from samcli.model.linear_context import LinearContext
 from samcli.model.mmicl import train_attention
 from samcli.model.sequence import IGNORED, Side, TokenSequence, join, wanted_answers
 from samcli.model.vpgc import SecondLook, Vpgc
-from samcli.recipe import DecodingRecipe, MethodRecipe
+from samcli.recipe import DecodingRecipe
+from samcli.recipe_method import MethodRecipe
 
 
 class SemanticAlignmentModel(nn.Module):

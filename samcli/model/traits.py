@@ -6,8 +6,9 @@ from pydantic import ValidationError
 
 from samcli.errors import UserError
 from samcli.files import read_json, write_json
-from samcli.recipe import DecodingRecipe, Section
+from samcli.recipe import DecodingRecipe
 from samcli.recipe_faults import first_fault
+from samcli.recipe_section import Section
 
 FILE = "sam.json"
 

@@ -17,7 +17,7 @@ from torch.utils.hooks import RemovableHandle
 
 from samcli.model.guidance import in_own_numbers
 from samcli.model.sequence import TokenSequence
-from samcli.recipe import VpgcRecipe
+from samcli.recipe_method import VpgcRecipe
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from samcli.model.features import Features, features_for
 from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.load import LESS_MEMORY, Base, load_base
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DataRecipe, MethodRecipe, SamRecipe
+from samcli.recipe import DataRecipe, SamRecipe
 from samcli.recipe_faults import dotted, settings
+from samcli.recipe_method import MethodRecipe
 from samcli.run_directory import RECORD, RESULTS
 from samcli.training.inputs import (
     check_pictures,

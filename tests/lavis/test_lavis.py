@@ -25,7 +25,7 @@ from samcli.errors import UserError
 from samcli.lavis.client import WORKER, LavisWorker
 from samcli.model.released import convert_released, use_released_norm
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import NO_METHOD
+from samcli.recipe_method import NO_METHOD
 
 pytestmark = pytest.mark.skipif("SAM_LAVIS_PYTHON" not in os.environ, reason="needs LAVIS, see docs/lavis.md")
 GOLDENS = Path(__file__).parents[1] / "goldens"

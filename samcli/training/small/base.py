@@ -18,7 +18,8 @@ from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import build_small
 from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
 from samcli.model.traits import WORLD, write_traits
-from samcli.recipe import NO_METHOD, BaseRecipe, OptimRecipe
+from samcli.recipe import BaseRecipe, OptimRecipe
+from samcli.recipe_method import NO_METHOD
 from samcli.run_directory import RESULTS
 from samcli.synth.world.corpus import Corpus, make_corpus
 from samcli.synth.world.lessons import SLOTS
