@@ -435,6 +435,19 @@ def test_linking_scores_by_hand() -> None:
     assert rates["former_minus_others"].value == pytest.approx(12.5)
 
 
+def test_linking_is_told_by_the_number_of_images() -> None:
+    groups = ((Path("a"),) * 2, (Path("a"),) * 3, (Path("a"),) * 2)
+    samples = [Sample(number, images, "", ("x",), linked(SOFA, CHAIR)) for number, images in enumerate(groups)]
+    texts = [f"a {SOFA.phrase}", "a red sofa", ""]
+    answered = Answered("d", samples, [Prediction(str(number), text) for number, text in enumerate(texts)])
+    assert linking_entry(answered, None, 0)["by_images"] == {
+        "2": {"n": 2, "named_in_full": 50, "named_in_part": 50},
+        "3": {"n": 1, "named_in_full": 0, "named_in_part": 100},
+    }
+    same = Answered("d", samples[::2], answered.predictions[::2])
+    assert "by_images" not in linking_entry(same, None, 0)
+
+
 def test_the_control_takes_later_pictures_from_the_next_sample(base: Path, tmp_path: Path) -> None:
     samples = make_dataset(tmp_path / "links", 3, provenance=linked(SOFA, CHAIR))
     names = [[image.name for image in sample.images] for sample in shuffle(samples)]

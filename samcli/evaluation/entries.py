@@ -77,13 +77,28 @@ def evidence(task: str, runs: Sequence[Answered]) -> dict[str, Evidence]:
 def linking_entry(answered: Answered, control: str | None, seed: int) -> dict[str, Any]:
     """{n, failed, failed_ids, named_in_full, named_in_part, ci95}, in percent with Wilson's intervals.
 
-    With a control, its rates are added, see `control.control_rates`.
+    Where samples have different numbers of images, `by_images` has {n, METRIC} of each number. With a control, its
+    rates are added, see `control.control_rates`.
     """
     hits = judgements(answered)
     found: dict[str, Estimate] = {key: proportion(sum(hit), len(hit)) for key, hit in hits.items()}
     if control is not None:
         found |= control_rates(answered.samples, answered.predictions, seed)
-    return _counts(answered) | rounded(found)
+    return _counts(answered) | rounded(found) | _by_images(answered.samples, hits)
+
+
+def _by_images(samples: Sequence[Sample], hits: Mapping[str, Sequence[bool]]) -> dict[str, Any]:
+    """The metrics of each number of images, where there are several."""
+    places: dict[int, list[int]] = {}
+    for place, sample in enumerate(samples):
+        places.setdefault(len(sample.images), []).append(place)
+    if len(places) < 2:
+        return {}
+    found: dict[str, Any] = {}
+    for images, chosen in sorted(places.items()):
+        shares = {key: round(100 * sum(hit[place] for place in chosen) / len(chosen), 4) for key, hit in hits.items()}
+        found[str(images)] = {"n": len(chosen), **shares}
+    return {"by_images": found}
 
 
 def caption_entry(answered: Answered, scores: Scores, seed: int) -> dict[str, Any]:
