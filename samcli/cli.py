@@ -59,8 +59,8 @@ Settings = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Directory of the run. Default: runs/RECIPE.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove the run that is in --out and start anew.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and what is missing; do nothing.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and what is missing; write nothing.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N, mps or spread (over all GPUs).")]
 Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16, for the frozen parts.")]
 BatchSize = Annotated[int | None, typer.Option(help="Samples at once.")]
 Beams = Annotated[int | None, typer.Option(help="Beams; with one, text appears as it is generated.")]
@@ -71,8 +71,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notices.",
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.", callback=_set_debug)]
 Format = Annotated[str, typer.Option("--format", help="table, md, csv, json or latex.")]
 Workers = Annotated[int | None, typer.Option(help="Processes. Default: as many as cores.")]
-Model = Annotated[str | None, typer.Option(help="tiny (embedded), a directory, or a hub id of any InstructBLIP.")]
-Adapter = Annotated[str | None, typer.Option(help="A directory or hub id that `sam train` wrote; none: the bare base.")]
+Model = Annotated[str | None, typer.Option(help="tiny (embedded), a directory or hub id of any InstructBLIP, a .pth.")]
+Adapter = Annotated[
+    str | None, typer.Option(help="A directory or hub id that `sam train` wrote, a .pth; none: the bare base.")
+]
 
 
 @app.callback()
@@ -169,7 +171,7 @@ def train(
 
         planned = plan(resolved)
         if isinstance(resolved, SamRecipe) and not planned["missing"]:
-            planned["measured"] = rehearse(resolved)
+            planned["measured"] = _rehearsed(rehearse, resolved, planned["missing"])
         _print(json.dumps(planned, indent=2) if as_json else plan_text(planned))
         return
     from samcli.training.run import run_training
@@ -382,6 +384,15 @@ def _recipe(schema: Any, name: str | None, settings: list[str] | None, flags: di
 
     overrides = parse_overrides(settings or []) + [(key, value) for key, value in flags.items() if value is not None]
     return load_recipe(schema, find_recipe(name) if name else None, overrides)
+
+
+def _rehearsed(rehearse: Any, recipe: Any, missing: list[str]) -> Any:
+    """What two steps measured; what stands in their way is listed with what is missing."""
+    try:
+        return rehearse(recipe)
+    except UserError as error:
+        missing.append(str(error))
+        return None
 
 
 def _is_of_training(setting: str) -> bool:

@@ -32,6 +32,12 @@ class ModelRecipe(Section):
         None, description="base of the parts that a `.pth` lacks; null: Salesforce/instructblip-vicuna-7b"
     )
 
+    @model_validator(mode="after")
+    def _one_way_to_share_out(self) -> Self:
+        if self.shard and (self.llm_bits is not None or self.device == "spread"):
+            raise ValueError("shard goes neither with llm_bits nor with device: spread; choose one of them")
+        return self
+
 
 class TextRecipe(Section):
     """Lengths of the texts, in tokens."""

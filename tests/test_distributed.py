@@ -73,6 +73,14 @@ def test_how_a_step_is_shared_out_changes_nothing_but_rounding(
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_shared_model_is_looked_at_by_all_however_few_samples_there_are(recipe: Path, tmp_path: Path) -> None:
+    look = ("--set", "validation.samples=1", "--set", "validation.every_steps=3", "--set", "validation.shown=1")
+    held = ("--set", f"validation.data={recipe.parent / 'pairs'}")
+    finish(launch(2, recipe, tmp_path / "run", *SHORT, *look, *held, "--set", "model.shard=true"))
+    found = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in found if "validation_loss" in line] == [3, 6]
+
+
 def test_a_process_that_dies_takes_the_run_down_with_its_error_in_under_a_minute(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     more = ("--set", "optim.steps=100000", "--set", "checkpoint.every_steps=100000")

@@ -55,6 +55,15 @@ def test_a_run_that_was_stopped_has_adapters_too(run: Path, tmp_path: Path) -> N
     assert find_adapter(str(export(run, tmp_path / "made", step="5"))).tensors
 
 
+def test_other_files_are_neither_replaced_nor_published(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("precious")
+    (tmp_path / "mine" / "notes.txt").write_text("secret")
+    with pytest.raises(UserError, match="holds other things than an adapter"):
+        export(run, tmp_path / "mine")
+    assert (tmp_path / "mine" / "README.md").read_text() == "precious"
+
+
 def test_what_is_not_there_is_told(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--step 3: there are checkpoints of steps 2, 4, 5, 6, `last` and `best`"):
         export(run, tmp_path / "made", step="3")

@@ -131,6 +131,11 @@ def test_what_goes_wrong_is_told(recipe: EvalRecipe, tmp_path: Path, monkeypatch
         LavisWorker()
 
 
+def test_an_adapter_does_not_go_with_it(recipe: EvalRecipe, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="takes no adapter: leave out --adapter tiny"):
+        evaluate(recipe.model_copy(update={"adapter": "tiny"}), tmp_path / "run")
+
+
 @pytest.mark.parametrize("name", ["lavis:", "lavis:blip2_opt", "lavis:/x"])
 def test_a_model_needs_name_and_type(name: str) -> None:
     with pytest.raises(UserError, match="expected lavis:MODEL/TYPE"):

@@ -131,6 +131,11 @@ def test_an_adapter_that_lacks_a_tensor_is_refused(below: Path, state: dict[str,
         load_model(str(below), released(tmp_path / "sam.pth", trained), device="cpu")
 
 
+def test_an_adapter_that_holds_more_is_refused(below: Path, state: dict[str, Tensor], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds more than guidance and projection: unknown \(\d+\): Qformer"):
+        load_model(str(below), released(tmp_path / "whole.pth", state), device="cpu")
+
+
 def test_nothing_in_a_checkpoint_is_executed(below: Path, tmp_path: Path) -> None:
     torch.save({"model": Bomb(tmp_path / "ran")}, tmp_path / "bomb.pth")
     (tmp_path / "old.pth").write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))

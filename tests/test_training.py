@@ -53,10 +53,11 @@ def log_of(out: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("keep", ["ram", "disk"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_kept_features_train_the_same_to_the_bit(tmp_path: Path, keep: str, dtype: str) -> None:
-    model = {"dtype": dtype}
-    plain = trained(small_recipe(tmp_path, model=model), tmp_path / "plain")
-    kept = small_recipe(tmp_path, model=model, data={"features": keep})
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_kept_features_train_the_same_to_the_bit(tmp_path: Path, keep: str, dtype: str, precision: str) -> None:
+    model, optim = {"dtype": dtype}, {"precision": precision}
+    plain = trained(small_recipe(tmp_path, model=model, optim=optim), tmp_path / "plain")
+    kept = small_recipe(tmp_path, model=model, optim=optim, data={"features": keep})
     assert same(trained(kept, tmp_path / "kept"), plain)
     assert same(trained(kept, tmp_path / "again"), plain)
 
@@ -207,6 +208,9 @@ def test_sequences_that_the_llm_can_not_take_are_an_error(tmp_path: Path) -> Non
     tokens = lengths.sequence(TextRecipe(), 4)
     assert tokens[0] == 5 * 4 + 4 + 2  # images; BOS and three words; one word and EOS
     check_sequences(tokens, samples, int(tokens.max()))
+    declared = Lengths.of(small_processor(small_sizes()), samples, declared=True).sequence(TextRecipe(), 4)
+    named = small_processor(small_sizes()).texts(["what is shared"], None, TextRecipe(), [5])["prompt_ids"]
+    assert declared[0] == 5 * 4 + named.shape[1] - 5 + 2
     with pytest.raises(UserError, match=r"1 of 3 training samples are longer .* \(33 tokens\), most of all 2 with 34"):
         check_sequences(tokens, samples, 33)
 
@@ -228,6 +232,17 @@ def test_validation_shows_pictures_texts_and_loss_while_it_trains(tmp_path: Path
     assert page.count("data:image/jpeg;base64,") == 6
     assert page.count("<dt>answered</dt>") == 3
     assert f"{looked[-1]['validation_loss']:.4f}" in page
+
+
+def test_a_validation_loss_that_is_no_number_is_told_and_never_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("samcli.training.validation.Validation._loss", lambda *_: float("nan"))
+    make_pairs(tmp_path / "held", 2)
+    validation = {"data": str(tmp_path / "held"), "shown": 0, "every_steps": 3}
+    train_sam(small_recipe(tmp_path, validation=validation), tmp_path / "run")
+    assert "step 3: validation loss nan" in capsys.readouterr().err
+    assert [line["step"] for line in log_of(tmp_path / "run")] == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

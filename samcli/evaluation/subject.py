@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from samcli.errors import UserError
 from samcli.evaluation.predict import Answers, OwnAnswers
 from samcli.lavis.client import LavisAnswers, LavisModel, is_lavis, parts_of
 from samcli.model.adapter import Adapter
@@ -66,6 +67,8 @@ class Subject:
         if self.given is not None:
             return loaded_weights(self.given)
         if is_lavis(self.base):
+            if self.recipe.adapter not in (None, NO_ADAPTER):
+                raise UserError(f"{self.base} takes no adapter: leave out --adapter {self.recipe.adapter}")
             return {"lavis": "/".join(parts_of(self.base))}
         asked = {"base": self.base, "revision": self._asked_revision}
         base = find_base(self.recipe.model.model_copy(update=asked)).identity()
@@ -80,7 +83,7 @@ class Subject:
     @cached_property
     def _lavis(self) -> LavisModel:
         """One for all datasets: it is loaded once."""
-        return LavisModel(self.base, resolve_device(self.recipe.model.device).type)
+        return LavisModel(self.base, str(resolve_device(self.recipe.model.device)))
 
     @cached_property
     def captioner(self) -> Captioner:

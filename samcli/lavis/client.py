@@ -41,7 +41,12 @@ class LavisWorker:
             raise UserError(f"LAVIS lives in an environment of its own: set {PYTHON} to its Python; {_HOW}")
         try:
             self._process = subprocess.Popen(  # noqa: S603  the user's own program
-                [python, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+                [python, str(WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                start_new_session=True,  # Ctrl-C is ours to answer; the worker ends with its standard input
             )
         except OSError as error:
             raise UserError(f"{PYTHON}={python} can't be started: {error.strerror or error}; {_HOW}") from error

@@ -22,7 +22,7 @@ from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe_method import MethodRecipe
 
 FORMAT = 1
-TENSORS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
+FILES = TENSORS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,12 @@ class Adapter:
     method: MethodRecipe
     tensors: dict[str, Tensor]
     record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def completed_from(self) -> str | None:
+        """What the `.pth` that it was trained on was laid over, if it was one."""
+        base = self.record.get("base")
+        return base.get("completed_from") if isinstance(base, dict) else None
 
     def check_base(self, base: str, base_hash: str) -> None:
         """Raise UserError when the adapter was trained on other weights than these."""
@@ -93,10 +99,15 @@ def write_adapter(directory: Path, tensors: dict[str, Tensor], record: dict[str,
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def find_adapter(name: str) -> Adapter:
+def is_adapter_place(directory: Path) -> bool:
+    """Whether an adapter may be written there: nothing but an adapter is in it."""
+    return directory.is_dir() and {path.name for path in directory.iterdir()} <= set(FILES)
+
+
+def find_adapter(name: str, *, of_model: bool = False) -> Adapter:
     """Read an adapter from a directory, the hub or the authors' `.pth`; raises UserError that says what is wrong."""
     if is_released(name):
-        return _released(name)
+        return _released(name, of_model)
     directory = _directory(name)
     missing = [entry for entry in (TENSORS, RECORD) if not (directory / entry).is_file()]
     if missing:
@@ -124,12 +135,15 @@ def find_adapter(name: str) -> Adapter:
     return adapter
 
 
-def _released(name: str) -> Adapter:
-    """The authors' trained parameters; which base they were trained on the file doesn't say."""
+def _released(name: str, of_model: bool) -> Adapter:
+    """The authors' trained parameters; which base they were trained on the file doesn't say.
+
+    `of_model`: the file is the base as well, so that it may hold more.
+    """
     path = Path(name).expanduser()
     if not path.is_file():
         raise UserError(f"no adapter {name}: there is no such file")
-    return Adapter(name, HUB_EXAMPLE, None, "", MethodRecipe(), released_adapter(path))
+    return Adapter(name, HUB_EXAMPLE, None, "", MethodRecipe(), released_adapter(path, alone=not of_model))
 
 
 def method_record(method: MethodRecipe) -> dict[str, Any]:

@@ -6,6 +6,7 @@ numbers they are what the tower would give again, so training on them is trainin
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -149,7 +150,9 @@ class FeaturesOnDisk:
             try:
                 opened: Any = safe_open(path, framework="pt")
                 contents = json.loads(opened.metadata()["hashes"])
-            except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            except OSError as error:
+                raise UserError(f"{path}: can't be read: {error.strerror or error}") from error
+            except (SafetensorError, KeyError, TypeError, ValueError):
                 warn(f"{path} is damaged and made again")
                 path.unlink(missing_ok=True)
                 continue
@@ -162,7 +165,7 @@ class FeaturesOnDisk:
         name = hashlib.sha256("".join(contents).encode()).hexdigest()[:32] + _SUFFIX
         tensors = {"features": features.to(self.numbers or self._own).contiguous()}
         metadata = {"hashes": json.dumps(contents)}
-        save_tensors(self.directory / name, lambda path: save_file(tensors, path, metadata))
+        save_tensors(self.directory / name, lambda path: _save_for_all(tensors, path, metadata))
 
     def get(self, images: Sequence[Path]) -> Tensor:
         """Features of these images, (M, P, V), in the tower's numbers; KeyError for one that was not prepared."""
@@ -211,6 +214,14 @@ def _joined(batches: Iterator[tuple[list[Path], Tensor]], size: int) -> Iterator
             paths, features = [], []
     if paths:
         yield paths, torch.cat(features)
+
+
+def _save_for_all(tensors: dict[str, Tensor], path: str, metadata: dict[str, str]) -> None:
+    """A file that others may read as far as the umask lets them; safetensors lets only its owner."""
+    save_file(tensors, path, metadata)
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(path, 0o666 & ~mask)
 
 
 def _contents(path: Path) -> str:

@@ -36,8 +36,8 @@ def fetch(name: str, kind: str, patterns: Sequence[str], revision: str | None = 
         raise UserError(f"no {kind} {name}{at}: no directory here, and the hub refuses it: {reason}") from error
 
 
-def upload(directory: Path, name: str, *, private: bool) -> None:
-    """Put a directory's files into a model repository of the hub, which is made if it isn't there.
+def upload(directory: Path, name: str, files: Sequence[str], *, private: bool) -> None:
+    """Put these of a directory's files into a model repository of the hub, which is made if it isn't there.
 
     Raises UserError when the hub can't be reached or refuses, for example without a login.
     """
@@ -46,7 +46,13 @@ def upload(directory: Path, name: str, *, private: bool) -> None:
     hub = HfApi()
     try:
         hub.create_repo(name, private=private, exist_ok=True)
-        hub.upload_folder(repo_id=name, folder_path=directory, commit_message="A SAM adapter")
+        if private and not hub.model_info(name).private:
+            raise UserError(f"{name} is public; --private is for a new repository, or change it on the hub first")
+        hub.upload_folder(
+            repo_id=name, folder_path=directory, allow_patterns=list(files), commit_message="A SAM adapter"
+        )
+    except UserError:
+        raise
     except Exception as error:  # without a network the client raises what its HTTP library does, whichever that is
         reason = " ".join(str(error).split())
         raise UserError(f"{name}: the hub can't be reached or refuses ({reason}); `hf auth login` logs in") from error

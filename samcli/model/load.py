@@ -89,7 +89,7 @@ def load_model(
         find_base(ModelRecipe(base=TINY))  # a checkout without it lacks both: say so of the whole
     if adapter is None and model is not None and is_released(model) and holds_guidance(Path(model).expanduser()):
         adapter = model
-    found = None if adapter in (None, "none") else named_adapter(str(adapter))
+    found = None if adapter in (None, "none") else named_adapter(str(adapter), of_model=adapter == model)
     name = model or (found.base if found is not None else TINY)
     own = found is not None and name == found.base
     settings = {
@@ -98,7 +98,7 @@ def load_model(
         "device": device,
         "revision": revision or (found.revision if found is not None and own else None),
         "llm_bits": llm_bits,
-        "completed_from": completed_from,
+        "completed_from": completed_from or (found.completed_from if found is not None and own else None),
     }
     place = resolve_device(device)
     with enough_memory(f"with {name} in {dtype} on {place}", LESS_MEMORY):
@@ -113,10 +113,10 @@ def load_model(
     return Captioner(sam, base.processor, base.name, found.name, base.traits, lengths, base.files)
 
 
-def named_adapter(name: str) -> Adapter:
+def named_adapter(name: str, *, of_model: bool = False) -> Adapter:
     """The adapter of that name, `tiny`'s own among them; raises UserError when it isn't there or damaged."""
     if name != TINY:
-        return find_adapter(name)
+        return find_adapter(name, of_model=of_model)
     directory = tiny_directory() / "adapter"
     if not directory.is_dir():
         raise UserError(without_tiny("adapter"))

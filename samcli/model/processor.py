@@ -1,5 +1,6 @@
 """From pictures and text to tensors, as InstructBLIP was trained: squashed to a square, CLIP's mean and deviation."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from samcli.data.batch import IMAGE, Batch, pad_right
 from samcli.model.find import QFORMER_FOLDER
 from samcli.recipe import TextRecipe
 
+_TOKENIZING = threading.Lock()  # truncation is a state of a tokenizer, which batches made ahead share
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
@@ -65,18 +67,24 @@ class Processor:
         """
         instructions, answers = list(instructions), None if answers is None else list(answers)
         limits: dict[str, Any] = {"truncation": True, "max_length": settings.qformer_tokens}
-        qformer_ids = self.qformer_tokenizer(instructions, **limits)["input_ids"]
         limit = settings.prompt_tokens if answers is not None else None
-        prompt_ids = self.tokenizer(instructions, truncation=limit is not None, max_length=limit)["input_ids"]
+        with _TOKENIZING:
+            qformer_ids = self.qformer_tokenizer(instructions, **limits)["input_ids"]
+            prompt_ids = self.tokenizer(instructions, truncation=limit is not None, max_length=limit)["input_ids"]
         if declared is not None:
             prompt_ids = [self._declare(ids, images) for ids, images in zip(prompt_ids, declared, strict=True)]
         fields = {"qformer": qformer_ids, "prompt": prompt_ids}
         if answers is not None:
-            fields["answer"] = [self._answer(answer, settings.answer_tokens) for answer in answers]
+            with _TOKENIZING:
+                fields["answer"] = [self._answer(answer, settings.answer_tokens) for answer in answers]
         tensors: dict[str, Tensor] = {}
         for name, rows in fields.items():
             tensors[f"{name}_ids"], tensors[f"{name}_mask"] = pad_right(rows)
         return tensors
+
+    def declaration_tokens(self, images: int) -> int:
+        """Tokens that declarations of so many images add to a prompt, beside the visual tokens."""
+        return len(self._declare([], images)) - images
 
     def _declare(self, prompt: list[int], images: int) -> list[int]:
         """The prompt behind `image 0 is`, the place of that image's visual tokens, a full stop, and so on."""

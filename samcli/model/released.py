@@ -104,9 +104,19 @@ def put_into(base: InstructBlipForConditionalGeneration, state: Mapping[str, Ten
     use_released_norm(base)
 
 
-def released_adapter(path: Path) -> dict[str, Tensor]:
-    """Guidance and projection of the authors' checkpoint, under the names of `trained_parameters`; not checked."""
-    named = {_new_name(key): tensor for key, tensor in read_released(path).items()}
+def released_adapter(path: Path, *, alone: bool) -> dict[str, Tensor]:
+    """Guidance and projection of the authors' checkpoint, under the names of `trained_parameters`.
+
+    `alone`: raise UserError that lists whatever else the file holds. That they are whole `Adapter.load_into` checks.
+    """
+    state = read_released(path)
+    named = {_new_name(key): tensor for key, tensor in state.items()}
+    others = [key for key in state if not _new_name(key).startswith((_GUIDANCE, _PROJECTION))]
+    if alone and others:
+        raise UserError(
+            f"{path} holds more than guidance and projection: {_listed('unknown', others)}; a whole model is given as "
+            "--model"
+        )
     chosen = {name: tensor for name, tensor in named.items() if name.startswith((_GUIDANCE, _PROJECTION))}
     return {name.removeprefix("base.").removeprefix(_GUIDANCE): tensor for name, tensor in chosen.items()}
 

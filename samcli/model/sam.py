@@ -126,7 +126,8 @@ class SemanticAlignmentModel(nn.Module):
 
     def encode_images(self, pixel_values: Tensor) -> Tensor:
         """The frozen vision tower: pixels (M, 3, H, W) to features after its last norm (M, P, V)."""
-        with torch.no_grad():
+        # in its own numbers whatever a training computes in, so that kept features are the same
+        with torch.no_grad(), torch.autocast(pixel_values.device.type, enabled=False):
             features: Tensor = self.base.vision_model(pixel_values=pixel_values).last_hidden_state
         return features
 
@@ -203,11 +204,16 @@ class SemanticAlignmentModel(nn.Module):
     def _encoder_decoder_loss(self, sequence: TokenSequence, batch: Batch) -> Tensor:
         """Of a T5, whose encoder reads the prompt and whose decoder the answer."""
         answer_ids, answer_mask = wanted_answers(batch)
-        labels = answer_ids.masked_fill(answer_mask == 0, IGNORED)
+        llm: Any = self.base.language_model
         inputs = {"inputs_embeds": sequence.embeds, "attention_mask": sequence.mask}
-        logits = self.base.language_model(**inputs, labels=labels, use_cache=False).logits
-        targets = labels.flatten().to(logits.device)
-        return nn.functional.cross_entropy(logits.float().flatten(0, 1), targets, ignore_index=IGNORED)
+        read = llm.get_encoder()(**inputs).last_hidden_state
+        before = llm._shift_right(answer_ids.masked_fill(answer_mask == 0, IGNORED))
+        context = {"encoder_hidden_states": read, "encoder_attention_mask": sequence.mask}
+        hidden = llm.get_decoder()(input_ids=before, **context, use_cache=False).last_hidden_state
+        if getattr(llm.config, "scale_decoder_outputs", llm.config.tie_word_embeddings):  # where one table serves both
+            hidden = hidden * llm.config.d_model**-0.5
+        wanted = answer_mask.bool().to(hidden.device)
+        return frozen_head_loss(hidden[wanted], llm.get_output_embeddings(), answer_ids.to(hidden.device)[wanted])
 
     def _allow_second_look(self, sequence: TokenSequence, batch: Batch, image_embeds: Tensor | None) -> None:
         """With VPG-C, lend the language model's middle what it needs to look at the images again."""

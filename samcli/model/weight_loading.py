@@ -69,6 +69,9 @@ def _spread(directory: Path, dtype: torch.dtype) -> dict[str, Any]:
     with torch.device("meta"):
         empty = InstructBlipForConditionalGeneration(AutoConfig.from_pretrained(directory, trust_remote_code=False))
     memory = get_balanced_memory(empty, no_split_module_classes=_IN_ONE_PIECE, dtype=dtype)
+    memory = {
+        place: size for place, size in memory.items() if isinstance(place, int)
+    }  # GPUs alone, nothing is offloaded
     found: dict[str, Any] = infer_auto_device_map(
         empty, max_memory=memory, no_split_module_classes=[*_IN_ONE_PIECE, *_whole(empty)], dtype=dtype
     )

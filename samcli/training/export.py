@@ -6,7 +6,7 @@ from typing import Any
 from samcli.console import say
 from samcli.errors import UserError
 from samcli.files import read_json
-from samcli.model.adapter import write_adapter
+from samcli.model.adapter import FILES, is_adapter_place, write_adapter
 from samcli.model.hub import is_hub_id, upload
 from samcli.run_directory import RECORD
 from samcli.training.checkpoint import Checkpoint, finished, latest_checkpoint, place_of, read_checkpoint
@@ -29,11 +29,13 @@ def export(run: Path, out: Path, *, step: str = LAST, push: str | None = None, p
     record: dict[str, Any] = read_json(run / RECORD)
     scores = checkpoint.state.get("last", {})
     tensors = {_adapter_name(name): value for name, value in checkpoint.parameters.items()}
+    if out.exists() and not is_adapter_place(out):
+        raise UserError(f"--out {out} holds other things than an adapter; name a new directory")
     out.parent.mkdir(parents=True, exist_ok=True)
     write_adapter(out, tensors, record | {"step": checkpoint.step, "scores": scores})
     say(f"adapter of step {checkpoint.step} written to {out}")
     if push is not None:
-        upload(out, push, private=private)
+        upload(out, push, FILES, private=private)
         say(f"uploaded as {push}; `sam caption --adapter {push}` takes it from there")
     return out
 

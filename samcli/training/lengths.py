@@ -28,23 +28,27 @@ class Lengths:
     prompt: Numbers
     answer: Numbers
     images: Numbers
+    declared: Numbers  # what names the images in a prompt, beside their visual tokens
 
     @classmethod
-    def of(cls, processor: Processor, samples: Sequence[Sample]) -> "Lengths":
+    def of(cls, processor: Processor, samples: Sequence[Sample], *, declared: bool = False) -> "Lengths":
         """Measured with the model's tokenizers; answers with the EOS that ends them."""
         instructions = [sample.instruction for sample in samples]
         answers = [sample.references[0] for sample in samples]
+        images = np.array([len(sample.images) for sample in samples], dtype=np.int64)
+        named = {count: processor.declaration_tokens(int(count)) if declared else 0 for count in np.unique(images)}
         return cls(
             _count(processor.qformer_tokenizer, instructions),
             _count(processor.tokenizer, instructions),
             _count(processor.tokenizer, answers, add_special_tokens=False) + 1,
-            np.array([len(sample.images) for sample in samples]),
+            images,
+            np.array([named[count] for count in images], dtype=np.int64),
         )
 
     def sequence(self, settings: TextRecipe, queries: int) -> Numbers:
         """Tokens of each sample in the language model, after cutting."""
         prompt = self.prompt if settings.prompt_tokens is None else np.minimum(self.prompt, settings.prompt_tokens)
-        return self.images * queries + prompt + np.minimum(self.answer, settings.answer_tokens)
+        return self.images * queries + self.declared + prompt + np.minimum(self.answer, settings.answer_tokens)
 
     def cut(self, settings: TextRecipe) -> dict[str, int]:
         """How many samples lose tokens, by the setting that cuts them; empty where none does."""

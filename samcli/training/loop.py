@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from samcli.console import progress, say
+from samcli.console import progress, say, warn
 from samcli.errors import Interrupted, UserError
 from samcli.files import JsonLines
 from samcli.memory import enough_memory
@@ -186,6 +186,9 @@ class _Run(Generic[BatchT, ModuleT]):
         with autocast(self.plan.optim.precision, self.accelerator.device):
             found = watch(self.step, self.accelerator)
         loss = found.get("validation_loss", math.inf)
+        if not math.isfinite(loss):
+            warn(f"{self.job.name}: step {self.step}: validation loss {loss}")
+            return False
         if self.accelerator.is_main_process:
             self.log.append({"step": self.step, **found})
         self.accelerator.log(found, step=self.step)

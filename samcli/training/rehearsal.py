@@ -65,7 +65,7 @@ def _measured(recipe: SamRecipe, model: SemanticAlignmentModel, shared: Shared, 
         features = FeaturesInMemory(shared.base.processor)
         pictures = [path for sample in few for path in sample.images]
         an_image = _seconds(partial(features.prepare, model, pictures)) / len(set(pictures))
-    job = sam_job(recipe, model, shared.base.processor, few, features, min(a_step, len(few)))
+    job = sam_job(recipe, model, shared.base.processor, few, features, a_step)
     optimizers = build_optimizers(job.trained(), recipe.optim)
     *_, seconds = [_seconds(partial(_one_step, recipe, job, optimizers, step)) for step in range(STEPS)]
     steps = total_steps(recipe.optim, len(inputs.samples))

@@ -70,7 +70,11 @@ def sam_job(
 ) -> Job[Batch, SemanticAlignmentModel]:
     """What `fit` needs: `a_step` samples at a time in a seeded order, as pixels or as features that are kept."""
     seed, window = recipe.seed, recipe.data.group_by_length
-    lengths = Lengths.of(processor, samples).sequence(recipe.text, model.queries) if window else None
+    lengths = (
+        Lengths.of(processor, samples, declared=model.declares_images).sequence(recipe.text, model.queries)
+        if window
+        else None
+    )
     order = EpochOrder(len(samples), a_step, seed, lengths, window)
     batches = Batches(recipe, model, processor, features)
 

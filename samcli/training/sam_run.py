@@ -99,7 +99,7 @@ def train_sam(
         record["data"]["cut"] = told_lengths(recipe, model, shared.base, inputs.samples)
         a_step = step_samples(recipe.optim, accelerator.num_processes)
         job = sam_job(recipe, model, shared.base.processor, inputs.samples, batches.features, a_step)
-        last = fit(job, _plan(recipe, shared.base, batches, inputs, out), out, accelerator)
+        last = fit(job, _plan(recipe, shared.base, batches, inputs, out, accelerator.num_processes), out, accelerator)
         if accelerator.is_main_process:
             save_adapter(out / "adapter", model, record | {"step": last.get("step"), "scores": last})
             write_json(out / RESULTS, last)
@@ -145,7 +145,7 @@ def told_lengths(
     recipe: SamRecipe, model: SemanticAlignmentModel, base: Base, samples: Sequence[Sample]
 ) -> dict[str, int]:
     """Tell which texts lose tokens and return how many, by setting; raises UserError for sequences that can't be."""
-    lengths = Lengths.of(base.processor, samples)
+    lengths = Lengths.of(base.processor, samples, declared=model.declares_images)
     most = getattr(base.model.language_model.config, "max_position_embeddings", None)
     check_sequences(lengths.sequence(recipe.text, model.queries), samples, most)
     cut = lengths.cut(recipe.text)
@@ -154,10 +154,10 @@ def told_lengths(
     return cut
 
 
-def _plan(recipe: SamRecipe, base: Base, batches: Batches, inputs: Inputs, out: Path) -> Plan:
+def _plan(recipe: SamRecipe, base: Base, batches: Batches, inputs: Inputs, out: Path, processes: int) -> Plan:
     if not inputs.validation:
         return Plan(recipe.optim, recipe.checkpoint, recipe.log_every)
-    at_once = max(1, recipe.optim.batch_size // recipe.optim.accumulate)
+    at_once = max(1, recipe.optim.batch_size // recipe.optim.accumulate // processes)
     shown = recipe.validation.shown
     watch = Validation(inputs.validation, shown, at_once, batches, base.traits.decoding, out)
     return Plan(recipe.optim, recipe.checkpoint, recipe.log_every, watch, recipe.validation.every_steps)
@@ -186,7 +186,12 @@ def _record(recipe: SamRecipe, base: Base, inputs: Inputs) -> dict[str, Any]:
     annotations = sha256(inputs.directory / ANNOTATIONS)
     data = {"name": recipe.data.train, "samples": len(inputs.samples), "annotations_sha256": annotations}
     return {
-        "base": {"id": base.name, "revision": base.revision, "hash": base.weights_hash},
+        "base": {
+            "id": base.name,
+            "revision": base.revision,
+            "hash": base.weights_hash,
+            "completed_from": recipe.model.completed_from,
+        },
         **method_record(recipe.method),
         "recipe": recipe.model_dump(mode="json"),
         "data": data,

@@ -21,5 +21,5 @@ def shard_language_model(model: SemanticAlignmentModel, device: torch.device, pr
     for layer in transformer_layers(model.base):
         layer.to(device)
         if not any(parameter.requires_grad for parameter in layer.parameters()):
-            fully_shard(layer, mesh=mesh)
+            fully_shard(layer, mesh=mesh, reshard_after_forward=True)  # each is a root of its own, else kept whole
     model.to(device)

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,10 +62,13 @@ class Validation:
     def _loss(self, accelerator: Accelerator) -> float:
         """The mean over answer tokens; each process takes its share of the samples."""
         total, tokens = 0.0, 0.0
-        mine = self.samples[accelerator.process_index :: accelerator.num_processes]
-        for start in range(0, len(mine), self.at_once):
-            batch = self.batches.of(mine[start : start + self.at_once])
-            weight = float(batch.answer_mask.sum()) if batch.answer_mask is not None else 0.0
+        processes = accelerator.num_processes
+        mine = self.samples[accelerator.process_index :: processes]
+        longest = math.ceil(len(self.samples) / processes)
+        for start in range(0, longest, self.at_once):  # as many passes in every process: a shared model waits for all
+            some = mine[start : start + self.at_once]
+            batch = self.batches.of(some or self.samples[:1])
+            weight = float(batch.answer_mask.sum()) if some and batch.answer_mask is not None else 0.0
             total += float(self.batches.model(batch)) * weight
             tokens += weight
         sums = torch.tensor([total, tokens], dtype=torch.float64)
