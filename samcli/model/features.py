@@ -91,7 +91,7 @@ class FeaturesInMemory:
         """Compute what is missing; every process for itself, whatever its part."""
         self._own = model.base.vision_model.dtype
         missing = [path for path in dict.fromkeys(images) if path not in self._features]
-        Size.of(model, len(missing), self.numbers or self._own).check(self.most, "of memory")
+        Size.of(model, len(missing) * parts, self.numbers or self._own).check(self.most, "of memory, in all processes")
         for paths, features in _computed(model, self.processor, missing):
             self._features.update(zip(paths, features.to(self.numbers or self._own).unbind(), strict=True))
 
@@ -126,12 +126,11 @@ class FeaturesOnDisk:
                 self._hashes[path] = _contents(path)
                 advance(1)
         self._look()
-        missing = self._missing(images, part, parts)
-        free = shutil.disk_usage(_existing(self.directory)).free
-        Size.of(model, len(missing), self.numbers or self._own).check(self.most, f"in {self.directory}", free)
-        batches = _computed(model, self.processor, missing)
-        for whole in _joined(batches, SHARD):
-            self._write(*whole)
+        whole = Size.of(model, len(self._missing(images, 0, 1)), self.numbers or self._own)
+        whole.check(self.most, f"in {self.directory}", shutil.disk_usage(_existing(self.directory)).free)
+        batches = _computed(model, self.processor, self._missing(images, part, parts))
+        for paths, features in _joined(batches, SHARD):
+            self._write(paths, features)
         self._look()
 
     def _missing(self, images: Sequence[Path], part: int, parts: int) -> list[Path]:

@@ -87,9 +87,9 @@ def train_sam(
         shared = shared or Shared(load_base(recipe.model, place))
         record = _record(recipe, shared.base, inputs)
     noted = {"base": record["base"]["hash"], "data": record["data"]["annotations_sha256"]}
+    check_same_inputs(out, noted, write=accelerator.is_main_process, accept_changes=accept_changes)
     if accelerator.is_main_process:
         write_json(out / RECORD, record)
-    check_same_inputs(out, noted, write=accelerator.is_main_process, accept_changes=accept_changes)
     if recipe.trackers:
         config = {dotted(keys): str(value) for keys, value in settings(recipe.model_dump(mode="json"))}
         accelerator.init_trackers("sam", config=config)
@@ -114,11 +114,12 @@ def find_inputs(recipe: SamRecipe) -> Inputs:
     """Find and check what the recipe trains on; world sets are made. Raises UserError for what is wrong with it."""
     samples, directory = training_samples(recipe.data)
     check_samples(samples)
+    validation = validation_samples(recipe.validation, recipe.data)
     if recipe.data.features == "off":  # else every picture is read before the first step anyway
-        check_pictures(samples)
+        check_pictures([*samples, *validation])
     for warning in guidance_warnings(recipe.guidance, [len(sample.images) for sample in samples]):
         warn(warning)
-    return Inputs(samples, directory, validation_samples(recipe.validation, recipe.data))
+    return Inputs(samples, directory, validation)
 
 
 def prepare(
