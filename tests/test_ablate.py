@@ -19,6 +19,7 @@ from samcli.evaluation.result_tables import ablation_table
 from samcli.evaluation.run import evaluate
 from samcli.recipe import AblateRecipe, EvalRecipe
 from samcli.recipe_file import find_recipe, load_recipe
+from samcli.run_directory import held
 from samcli.synth.world.things import Thing
 from samcli.training.small.base import save_base
 from tests.small_models import WORDS, small_base, small_processor, small_sizes
@@ -136,6 +137,24 @@ def test_only_some_rows_then_the_others_then_more_seeds(home: Path) -> None:
     assert ablate(recipe_of(home), out)["rows"][1]["seeds"] == 2
     with pytest.raises(UserError, match="--only 9: no such row; the recipe has 1, 2"):
         ablate(recipe_of(home), out, only=["9"])
+
+
+def test_several_processes_share_the_runs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe, out = recipe_of(home), home / "run"
+    ablate(recipe, out, only=["1"])
+    with held(out, shared=True), held(out / "row-2" / "seed-1"):  # as another process would
+        assert [row["row"] for row in ablate(recipe, out)["rows"]] == ["1"]
+        assert "row 2 (+ data), seed 1: another process is at work on it" in capsys.readouterr().err
+        assert [path.name for path in (out / "row-2" / "seed-1").iterdir()] == [".run.lock"]
+        with pytest.raises(UserError, match="another process is at work there"):
+            ablate(recipe, out, overwrite=True)
+    assert ablate(recipe, out) == ablate(recipe, home / "alone")
+
+
+def test_a_launcher_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="once for each GPU"):
+        ablate(recipe_of(home), home / "run")
 
 
 def test_a_directory_of_another_ablation_is_refused(home: Path) -> None:

@@ -1,5 +1,6 @@
 """`sam ablate`: rows that differ in a few settings, each trained with several seeds and scored on the same samples."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from samcli.evaluation.figure5 import draw_figure5
 from samcli.evaluation.predict import OwnAnswers, SeenBatches, count_answered, predict
 from samcli.evaluation.tasks import LINKING, load_samples
 from samcli.files import write_json
+from samcli.lock import Busy, locked
 from samcli.model.adapter import find_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.load import load_base, resolve_device
@@ -57,10 +59,16 @@ def ablate(
     """Train and score what isn't finished yet, and return what `results.json` holds: all finished rows.
 
     `only` names rows. `out/row-R/seed-S` holds `train/`, `predictions/` and
-    `results.json` of a run. More rows or seeds may be added to a directory. Raises UserError when it holds runs of
-    another recipe (unless `overwrite`, which removes the rows asked for), Interrupted after a signal, all kept.
+    `results.json` of a run. More rows or seeds may be added to a directory, and several processes may share its runs.
+    Raises UserError when it holds runs of another recipe (unless `overwrite`, which removes the rows asked for),
+    Interrupted after a signal, all kept.
     """
-    with held(out):
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(
+            "sam ablate trains each row in one process: start it without a launcher, once for each GPU "
+            "(CUDA_VISIBLE_DEVICES) with the same --out, and they share the runs"
+        )
+    with held(out, shared=not overwrite):
         return _ablate(recipe, out, only, overwrite)
 
 
@@ -68,20 +76,26 @@ def _ablate(recipe: AblateRecipe, out: Path, only: Sequence[str] | None, overwri
     planned = plan_runs(recipe, out)
     wanted = chosen(planned, only)
     datasets = [Dataset(task, name, load_samples(task, name)[: recipe.limit]) for task, name in chosen_datasets(recipe)]
-    open_run(out, recipe, overwrite=overwrite and not only, may_change=_MAY_CHANGE)
+    with locked(out / ".open.lock", wait=True):
+        open_run(out, recipe, overwrite=overwrite and not only, may_change=_MAY_CHANGE)
     for run in planned:
         if run.finished and not (overwrite and run in wanted):
             _check_answers(run, datasets)
     common = _Common()
     for run in wanted:
-        if run.finished and not (overwrite and only):
-            say(f"row {run.row.row} ({run.row.name}), seed {run.seed}: finished already")
-        else:
-            _carry_out(run, datasets, common, overwrite=overwrite)
-    results = summarise(recipe, plan_runs(recipe, out), datasets)
-    write_json(out / RESULTS, results)
-    if recipe.paper == "figure5":
-        draw_figure5(results, out / "figures")
+        try:
+            with held(run.folder):
+                if run.finished and not (overwrite and only):
+                    say(f"{run.label}: finished already")
+                else:
+                    _carry_out(run, datasets, common, overwrite=overwrite)
+        except Busy:
+            say(f"{run.label}: another process is at work on it")
+    with locked(out / ".results.lock", wait=True):  # who comes last sees all that the others finished
+        results = summarise(recipe, planned, datasets)
+        write_json(out / RESULTS, results)
+        if recipe.paper == "figure5":
+            draw_figure5(results, out / "figures")
     return results
 
 
@@ -101,11 +115,10 @@ def _carry_out(run: Run, datasets: Sequence[Dataset], common: _Common, *, overwr
     open_run(run.folder, run.recipe, overwrite=overwrite, may_change=RUN_RESUMED_WITH)
     training = run.recipe.training
     shared, seen = common.of(training.model)
-    label = f"row {run.row.row} ({run.row.name}), seed {run.seed}"
     if not run.trained:
-        say(f"{label}: training")
+        say(f"{run.label}: training")
         train_sam(training, run.folder / "train", shared=shared)
-    say(f"{label}: answering {', '.join(dataset.name for dataset in datasets)}")
+    say(f"{run.label}: answering {', '.join(dataset.name for dataset in datasets)}")
     entries = {}
     with _captioner(run, shared) as captioner:
         for dataset in datasets:

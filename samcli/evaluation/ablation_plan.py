@@ -44,6 +44,11 @@ class Run:
     folder: Path
     recipe: RunRecipe
 
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return f"row {self.row.row} ({self.row.name}), seed {self.seed}"
+
     def predictions(self, dataset: str) -> Path:
         """Its file of answers to a dataset."""
         return self.folder / "predictions" / f"{dataset}.jsonl"
