@@ -16,7 +16,7 @@ from samcli.errors import UserError
 from samcli.model.features import FeaturesOnDisk, features_for
 from samcli.model.load import load_base
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DataRecipe, SamRecipe, TextRecipe
+from samcli.recipe import BaseRecipe, DataRecipe, SamRecipe, TextRecipe
 from samcli.recipe_method import MethodRecipe
 from samcli.training.checkpoint import finished
 from samcli.training.lengths import Lengths, check_sequences
@@ -355,6 +355,37 @@ def test_a_run_goes_on_with_changes_only_when_told(tmp_path: Path, capsys: pytes
     run_training(longer, out, resume=True, overwrite=False, accept_changes=True)
     assert "goes on with other files than it was begun with" in capsys.readouterr().err
     assert "learning_rate: 0.02" in (out / "recipe.yaml").read_text(encoding="utf-8")
+
+
+def test_a_refused_change_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+    recipe, out = small_recipe(tmp_path), tmp_path / "run"
+    run_training(recipe, out, resume=False, overwrite=False)
+    (out / "results.json").unlink()
+    notes = {name: (out / name).read_text() for name in ("recipe.yaml", "record.json", "inputs.json")}
+    change_texts(tmp_path / "pairs", output="dog")
+    changes: list[dict[str, Any]] = [
+        {"guidance": {"enabled": False}},
+        {"guidance": {"enabled": False}, "mmicl": {"enabled": True}},
+        {"optim": {"batch_size": 6}},
+    ]
+    for change in changes:
+        with pytest.raises(UserError, match=r"other parameters|begun with 4 samples a step"):
+            run_training(small_recipe(tmp_path, **change), out, resume=True, overwrite=False, accept_changes=True)
+        assert {name: (out / name).read_text() for name in notes} == notes
+
+
+def test_pictures_that_changed_are_noticed(tmp_path: Path) -> None:
+    recipe, out = small_recipe(tmp_path), tmp_path / "run"
+    run_training(recipe, out, resume=False, overwrite=False)
+    (out / "results.json").unlink()
+    Image.new("RGB", (40, 40), "white").save(tmp_path / "pairs" / "3b.png")
+    with pytest.raises(UserError, match=r"other files of the same names \(pictures: "):
+        run_training(recipe, out, resume=True, overwrite=False)
+
+
+def test_stage_0_takes_no_changes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the base itself is trained anew with --overwrite"):
+        run_training(BaseRecipe(), tmp_path / "run", resume=True, overwrite=False, accept_changes=True)
 
 
 def test_a_full_disk_keeps_the_last_good_checkpoint_and_says_what_is_missing(

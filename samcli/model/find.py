@@ -46,6 +46,13 @@ def is_released(name: str) -> bool:
     return Path(name).suffix in (".pth", ".pt")
 
 
+def underlying(settings: ModelRecipe) -> ModelRecipe:
+    """Itself, or for a released checkpoint the base in the hub's format that it is laid over."""
+    if not is_released(settings.base):
+        return settings
+    return settings.model_copy(update={"base": settings.completed_from or HUB_EXAMPLE})
+
+
 def tiny_directory() -> Path:
     """Where the embedded model lies."""
     return Path(str(resources.files("samcli"))) / "assets" / "tiny"
@@ -63,10 +70,10 @@ def find_base(settings: ModelRecipe) -> BaseFiles:
         path = Path(name).expanduser()
         if not path.is_file():
             raise UserError(f"no model {name}: there is no such file")
-        on = settings.model_copy(update={"base": settings.completed_from or HUB_EXAMPLE})
-        if is_released(on.base):
-            raise UserError(f"model.completed_from {on.base}: a released checkpoint can't complete another one")
-        return BaseFiles(find_base(on).directory, path)
+        below = underlying(settings)
+        if is_released(below.base):
+            raise UserError(f"model.completed_from {below.base}: a released checkpoint can't complete another one")
+        return BaseFiles(find_base(below).directory, path)
     return BaseFiles(_find_directory(name, settings.revision))
 
 

@@ -32,8 +32,9 @@ def fetch(name: str, kind: str, patterns: Sequence[str], revision: str | None = 
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         at = f" at revision {revision}" if revision else ""
+        newest = "; --set model.revision=null takes the newest" if revision and kind == "model" else ""
         reason = " ".join(str(error).split())
-        raise UserError(f"no {kind} {name}{at}: no directory here, and the hub refuses it: {reason}") from error
+        raise UserError(f"no {kind} {name}{at}: no directory here, and the hub refuses it: {reason}{newest}") from error
 
 
 def upload(directory: Path, name: str, files: Sequence[str], *, private: bool) -> None:

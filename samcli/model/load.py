@@ -24,6 +24,7 @@ from samcli.model.find import (
     is_released,
     tiny_directory,
     traits_of,
+    underlying,
     without_tiny,
 )
 from samcli.model.hub import fetch, is_hub_id
@@ -160,35 +161,47 @@ def load_base(settings: ModelRecipe, place: torch.device | None = None) -> Base:
 
     Raises UserError when it isn't there or damaged, and when a released checkpoint doesn't fit it.
     """
-    files = find_base(settings)
+    files = fetch_base(settings)
     if files.released is not None:
-        on = settings.model_copy(update={"base": settings.completed_from or HUB_EXAMPLE})
-        completed = load_base(on, place)
+        completed = load_base(underlying(settings), place)
         put_into(completed.model, read_released(files.released))
         return replace(completed, name=settings.base, files=files)
     name, directory = settings.base, files.directory
+    traits = traits_of(name, settings.revision)
     try:
-        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
-        _check_config(name, config)
-        revision = commit_of(directory) or settings.revision
-        if is_hub_id(name) and not Path(name).is_dir():
-            fetch(name, "model", (*DESCRIPTION, "*.safetensors"), revision)
-        traits = traits_of(name, settings.revision)
+        config = _config(name, directory)
         with enough_memory(f"loading {name} in {settings.dtype}", LESS_MEMORY):
             model = load_weights(directory, settings, place or torch.device("cpu"), small=traits.world)
         processor = Processor.load(str(directory), config.vision_config.image_size)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
         raise UserError(f"can't load {name}: {_first_line(error)}") from error
-    return Base(model, processor, name, revision, files, traits)
+    return Base(model, processor, name, commit_of(directory), files, traits)
+
+
+def fetch_base(settings: ModelRecipe) -> BaseFiles:
+    """The files of a base, its weights fetched from the hub if need be.
+
+    Raises UserError for what isn't there, and for what is no InstructBLIP, before anything large is fetched.
+    """
+    files, name = find_base(settings), underlying(settings).base
+    _config(name, files.directory)
+    if is_hub_id(name) and not Path(name).is_dir():
+        fetch(name, "model", (*DESCRIPTION, "*.safetensors"), commit_of(files.directory))
+    return files
 
 
 def _first_line(error: Exception) -> str:
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def _check_config(name: str, config: Any) -> None:
+def _config(name: str, directory: Path) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"can't load {name}: {_first_line(error)}") from error
     if config.model_type != "instructblip":
         raise UserError(f"{name} is a {config.model_type} model; needed is an InstructBLIP ({HUB_EXAMPLE})")
+    return config
 
 
 def resolve_device(name: str) -> torch.device:

@@ -43,6 +43,8 @@ def load_weights(
             f"its files lack {len(absent)} of the model's tensors, such as {absent[0]}; copy or download them again"
         )
     complete: InstructBlipForConditionalGeneration = model.eval()
+    if settings.llm_bits == 4:
+        _keep_gradients(complete)
     return complete
 
 
@@ -59,6 +61,17 @@ def _bits(bits: int, dtype: torch.dtype) -> BitsAndBytesConfig:
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype, llm_int8_skip_modules=outside
     )
+
+
+def _keep_gradients(model: InstructBlipForConditionalGeneration) -> None:
+    """Forbid the layout into which bitsandbytes puts 4-bit weights when they first answer on a CPU.
+
+    Its products pass no gradients, and nothing brings the weights back: a training would go on and learn nothing.
+    """
+    part: Any
+    for part in model.modules():
+        if hasattr(part, "support_avx512bf16_for_cpu"):
+            part.support_avx512bf16_for_cpu = False
 
 
 def _spread(directory: Path, dtype: torch.dtype) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """What a training reads, found and checked before hours are spent on it."""
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from samcli.console import progress, warn
 from samcli.data.image import open_image
 from samcli.data.sample import Sample, missing_images
 from samcli.errors import UserError
-from samcli.files import read_json, write_json
+from samcli.files import read_json, sha256
 from samcli.recipe import DataRecipe, ValidationRecipe
 from samcli.recipe_file import explain_differences
 from samcli.synth.world.sets import SETS, world_set
@@ -67,35 +69,40 @@ def check_samples(samples: Sequence[Sample]) -> None:
         raise UserError(f"{len(bare)} training samples have no pictures, such as {bare[0]!r}")
 
 
-def check_pictures(samples: Sequence[Sample]) -> None:
-    """Decode every picture once; raise one UserError that names those that can't be read."""
+def read_pictures(samples: Sequence[Sample], *, decode: bool) -> str:
+    """Read every picture once, and `decode` it if asked; return a hash of what all of them hold.
+
+    Raises one UserError that names those that can't be read.
+    """
     paths = list(dict.fromkeys(path for sample in samples for path in sample.images))
     faults: list[str] = []
+    whole = hashlib.sha256()
     with (
         ThreadPoolExecutor(thread_name_prefix="check") as threads,
         progress("checking pictures", len(paths)) as advance,
     ):
-        for fault in threads.map(_fault, paths):
+        for contents, fault in threads.map(partial(_read, decode=decode), paths):
+            whole.update(contents.encode())
             faults += [fault] if fault else []
             advance(1)
     if faults:
         more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
         raise UserError(f"{len(faults)} training pictures can't be read: {'; '.join(faults[:_NAMED])}{more}")
+    return whole.hexdigest()
 
 
-def _fault(path: Path) -> str | None:
+def _read(path: Path, *, decode: bool) -> tuple[str, str | None]:
+    """What tells a picture's contents from others', and why it can't be read, if so."""
     try:
-        open_image(path)
-    except UserError as error:
-        return str(error)
-    return None
+        if decode:
+            open_image(path)
+        return sha256(path), None
+    except (UserError, OSError) as error:
+        return "", str(error)
 
 
-def check_same_inputs(out: Path, inputs: dict[str, Any], *, write: bool, accept_changes: bool) -> None:
-    """Refuse to go on with other data or weights than the run was begun with; note them where it begins.
-
-    With `accept_changes` they are noted anew, and told.
-    """
+def check_same_inputs(out: Path, inputs: dict[str, Any], *, accept_changes: bool) -> None:
+    """Refuse to go on with other data or weights than the run was begun with; with `accept_changes`, tell of them."""
     kept = out / INPUTS
     changed = explain_differences(read_json(kept), inputs) if kept.exists() else []
     if changed and not accept_changes:
@@ -105,5 +112,3 @@ def check_same_inputs(out: Path, inputs: dict[str, Any], *, write: bool, accept_
         )
     if changed:
         warn(f"{out} goes on with other files than it was begun with: {'; '.join(changed)}")
-    if write and (changed or not kept.exists()):
-        write_json(kept, inputs)

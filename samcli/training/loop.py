@@ -7,15 +7,17 @@ import importlib.util
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
 from accelerate import Accelerator, DistributedType
+from accelerate.utils import InitProcessGroupKwargs
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
@@ -37,6 +39,7 @@ from samcli.training.checkpoint import (
 from samcli.training.optim import build_optimizers, learning_rate, total_steps
 
 SECONDS_BETWEEN_LINES = 30
+LONGEST_WAIT = timedelta(hours=6)  # of processes for the first one, which may fetch a base or make a set meanwhile
 BatchT = TypeVar("BatchT")
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -90,6 +93,7 @@ def new_accelerator(device: str, trackers: Sequence[str] = (), out: Path | None 
     if lacking := [name for name in trackers if importlib.util.find_spec(name) is None]:
         raise UserError(f"trackers: {lacking[0]} is not installed: pip install {lacking[0]}, or 'samcli[{lacking[0]}]'")
     settings: dict[str, Any] = {"log_with": list(trackers), "project_dir": out} if trackers else {}
+    settings["kwargs_handlers"] = [InitProcessGroupKwargs(timeout=LONGEST_WAIT)]
     accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision="no", gradient_accumulation_steps=1, **settings)
     if accelerator.distributed_type not in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
         raise UserError(
@@ -105,14 +109,23 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
-def fit(job: Job[BatchT, ModuleT], plan: Plan, out: Path, accelerator: Accelerator) -> dict[str, Any]:
+def fit(
+    job: Job[BatchT, ModuleT],
+    plan: Plan,
+    out: Path,
+    accelerator: Accelerator,
+    *,
+    note: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Train to the end, from the last checkpoint in `out/checkpoints` if there is one.
 
-    Returns the last log record without its times: what is the same however often the run was stopped.
+    Returns the last log record without its times: what is the same however often the run was stopped. `note` is called
+    in the main process before the first step, when nothing speaks against going on any more.
 
-    Raises Interrupted after a signal (everything saved), UserError on a loss that is not finite (nothing overwritten).
+    Raises Interrupted after a signal (everything saved), UserError for a checkpoint of something else and on a loss
+    that is not finite (nothing overwritten).
     """
-    return _Run(job, plan, out, accelerator).train()
+    return _Run(job, plan, out, accelerator).train(note)
 
 
 class _Ahead(Generic[BatchT]):
@@ -158,8 +171,10 @@ class _Run(Generic[BatchT, ModuleT]):
         self.best: dict[str, float] = {}  # step and validation loss of the best checkpoint
         self.ahead = _Ahead(self._shares, self.steps)
 
-    def train(self) -> dict[str, Any]:
+    def train(self, note: Callable[[], None]) -> dict[str, Any]:
         self._resume()
+        if self.accelerator.is_main_process:
+            note()
         began = time.monotonic() - self.spent
         self.saved_at = time.monotonic()
         with (
@@ -336,7 +351,7 @@ class _Run(Generic[BatchT, ModuleT]):
                 self.log.path.unlink(missing_ok=True)
             return
         own = dict(self.job.trained())
-        if own.keys() != checkpoint.parameters.keys():
+        if _shapes(own) != _shapes(checkpoint.parameters):
             raise UserError(f"{self.out}: its checkpoint is of other parameters; use another --out or --overwrite")
         self._check_step(checkpoint.state)
         with torch.no_grad():
@@ -365,6 +380,10 @@ class _Run(Generic[BatchT, ModuleT]):
         """Drop log lines of steps that will be done again."""
         kept = [record for record in self.log.read() if record["step"] <= self.step]
         self.log.rewrite(kept)
+
+
+def _shapes(parameters: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in parameters.items()}
 
 
 def _wrapped(module: nn.Module, accelerator: Accelerator) -> nn.Module:

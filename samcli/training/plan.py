@@ -13,7 +13,7 @@ from torch import nn
 from transformers import AutoConfig, InstructBlipConfig, InstructBlipForConditionalGeneration
 
 from samcli.errors import UserError
-from samcli.model.find import HUB_EXAMPLE, is_released
+from samcli.model.find import underlying
 from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.known_sizes import KNOWN, known_config
 from samcli.model.load import count_parameters
@@ -118,8 +118,7 @@ def _on_meta(base: InstructBlipForConditionalGeneration, recipe: SamRecipe) -> S
 
 
 def _config(settings: ModelRecipe) -> InstructBlipConfig | None:
-    named = (settings.completed_from or HUB_EXAMPLE) if is_released(settings.base) else settings.base
-    known = known_config(named)
+    known = known_config(underlying(settings).base)
     if known is not None:
         return known
     directory = local_base(settings)

@@ -9,7 +9,7 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from samcli.data.sample import ANNOTATIONS, Sample, data_root, missing_images
 from samcli.errors import UserError
-from samcli.model.find import HUB_EXAMPLE, QFORMER_FOLDER, TINY, is_released, tiny_directory
+from samcli.model.find import HUB_EXAMPLE, QFORMER_FOLDER, TINY, is_released, tiny_directory, underlying
 from samcli.model.hub import is_hub_id
 from samcli.recipe import DataRecipe, ModelRecipe
 from samcli.training.inputs import WORLD_SAMPLES
@@ -82,7 +82,7 @@ def _lacking(settings: DataRecipe, directory: Path, samples: Sequence[Sample]) -
 def local_base(settings: ModelRecipe) -> Path | None:
     """The base's directory here or in the hub's local cache; None when it is in neither. Nothing is downloaded."""
     if is_released(settings.base):
-        return local_base(settings.model_copy(update={"base": settings.completed_from or HUB_EXAMPLE}))
+        return local_base(underlying(settings))
     directory = tiny_directory() if settings.base == TINY else Path(settings.base).expanduser()
     if directory.is_dir():
         return directory
@@ -98,8 +98,7 @@ def missing_weights(settings: ModelRecipe) -> list[str]:
     """What of the base isn't here, and how to get it."""
     if is_released(settings.base):
         there = Path(settings.base).expanduser().is_file()
-        on = settings.model_copy(update={"base": settings.completed_from or HUB_EXAMPLE})
-        return [*([] if there else [f"weights: no file {settings.base}"]), *missing_weights(on)]
+        return [*([] if there else [f"weights: no file {settings.base}"]), *missing_weights(underlying(settings))]
     directory = local_base(settings)
     if directory is None:
         return [f"weights: {_whence(settings.base)}"]

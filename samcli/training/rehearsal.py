@@ -20,7 +20,7 @@ from samcli.model.load import LESS_MEMORY, load_base
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import SamRecipe, ValidationRecipe
 from samcli.synth.world.sets import is_made
-from samcli.training.inputs import WORLD_SAMPLES, check_pictures
+from samcli.training.inputs import WORLD_SAMPLES, read_pictures
 from samcli.training.loop import Job, autocast, new_accelerator
 from samcli.training.optim import build_optimizers, step_samples, total_steps
 from samcli.training.sam_job import sam_job
@@ -42,8 +42,7 @@ def rehearse(recipe: SamRecipe) -> dict[str, Any] | None:
         say(f"{data.train} is made when the training starts, so no steps are tried")
         return None
     inputs = find_inputs(recipe.model_copy(update={"validation": ValidationRecipe()}))
-    if data.features != "off":
-        check_pictures(inputs.samples)
+    read_pictures(inputs.samples, decode=True)
     accelerator = new_accelerator(recipe.model.device)
     shared = Shared(load_base(recipe.model, accelerator.device))
     torch.manual_seed(recipe.seed)

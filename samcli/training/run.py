@@ -1,6 +1,5 @@
 """`sam train` behind the command line: whose directory it is, whether it may go on, and which training it runs."""
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,18 +22,19 @@ def run_training(
     """Train in `out`: from nothing, or with `resume` from its last checkpoint.
 
     Raises UserError when `out` holds another run, or this one and neither `resume` nor `overwrite` was asked for, and
-    when both were; for a changed recipe or changed data unless `accept_changes`.
+    when both were; for a changed recipe or changed data unless `accept_changes`, which stage 0 doesn't know: its
+    finished steps would keep the old settings.
     """
     if resume and overwrite:
         raise UserError("--resume goes on with the run in --out, --overwrite removes it: give one of the two")
     if accept_changes and not resume:
         raise UserError("--accept-changes is for a run that goes on: give --resume with it")
+    if accept_changes and isinstance(recipe, BaseRecipe):
+        raise UserError("--accept-changes is for trainings on a base; the base itself is trained anew with --overwrite")
     accelerator = _accelerator(recipe, out)
     with held(out) if accelerator.is_main_process else nullcontext():
         if accelerator.is_main_process:
-            settings = tuple(name for name in type(recipe).model_fields if name != "kind")
-            may_change = settings if accept_changes else RESUMED_WITH
-            _open(recipe, out, accelerator, resume=resume, overwrite=overwrite, may_change=may_change)
+            _open(recipe, out, accelerator, resume=resume, overwrite=overwrite, accept_changes=accept_changes)
         else:
             be_quiet()
         accelerator.wait_for_everyone()
@@ -53,9 +53,13 @@ def _open(
     *,
     resume: bool,
     overwrite: bool,
-    may_change: Sequence[str],
+    accept_changes: bool,
 ) -> None:
-    if not overwrite and goes_on(out, recipe, may_change):
+    """Make `out` the directory of this run; accepted changes are noted when the training is sure to go on with them."""
+    settings = tuple(name for name in type(recipe).model_fields if name != "kind")
+    may_change = settings if accept_changes else RESUMED_WITH
+    going_on = not overwrite and goes_on(out, recipe, may_change)
+    if going_on:
         if (out / RESULTS).exists():
             return
         started = any(finished(folder) for folder in (out / "checkpoints", *out.glob("*/checkpoints")))
@@ -65,7 +69,8 @@ def _open(
             )
     elif resume:
         say(f"{out} holds nothing to resume: starting anew")
-    open_run(out, recipe, overwrite=overwrite, may_change=may_change)
+    if not (going_on and accept_changes):
+        open_run(out, recipe, overwrite=overwrite, may_change=may_change)
     more: dict[str, Any] = {"seed": recipe.seed, "device": str(accelerator.device)}
     record_environment(out, processes=accelerator.num_processes, **more)
 

@@ -12,21 +12,24 @@ from accelerate import Accelerator
 from samcli.console import say, warn
 from samcli.data.sample import ANNOTATIONS, Sample
 from samcli.errors import UserError
-from samcli.files import sha256, write_json
+from samcli.files import sha256, write_json, write_text
 from samcli.memory import enough_memory
 from samcli.model.adapter import method_record, save_adapter
 from samcli.model.features import Features, features_for
+from samcli.model.find import BaseFiles
 from samcli.model.guidance_checks import guidance_warnings
-from samcli.model.load import LESS_MEMORY, Base, load_base
+from samcli.model.load import LESS_MEMORY, Base, fetch_base, load_base
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import DataRecipe, SamRecipe
 from samcli.recipe_faults import dotted, settings
+from samcli.recipe_file import dump_recipe
 from samcli.recipe_method import MethodRecipe
-from samcli.run_directory import RECORD, RESULTS
+from samcli.run_directory import RECIPE, RECORD, RESULTS
 from samcli.training.inputs import (
-    check_pictures,
+    INPUTS,
     check_same_inputs,
     check_samples,
+    read_pictures,
     training_samples,
     validation_samples,
 )
@@ -82,24 +85,33 @@ def train_sam(
     """
     accelerator = accelerator or new_accelerator(recipe.model.device, recipe.trackers, out)
     place = torch.device("cpu") if recipe.model.shard else accelerator.device
+    found: dict[str, str] = {}
     with accelerator.main_process_first():  # one process makes or fetches what isn't there yet
         inputs = find_inputs(recipe)
-        shared = shared or Shared(load_base(recipe.model, place))
-        record = _record(recipe, shared.base, inputs)
-    noted = {"base": record["base"]["hash"], "data": record["data"]["annotations_sha256"]}
-    check_same_inputs(out, noted, write=accelerator.is_main_process, accept_changes=accept_changes)
-    if accelerator.is_main_process:
-        write_json(out / RECORD, record)
+        files = shared.base.files if shared is not None else fetch_base(recipe.model)
+        if accelerator.is_main_process:
+            found = _identity(recipe, files, inputs)
+            check_same_inputs(out, found, accept_changes=accept_changes)
+    shared = shared or Shared(load_base(recipe.model, place))
+    record = _record(recipe, shared.base, inputs)
     if recipe.trackers:
         config = {dotted(keys): str(value) for keys, value in settings(recipe.model_dump(mode="json"))}
         accelerator.init_trackers("sam", config=config)
+
+    def note() -> None:
+        write_json(out / INPUTS, found)
+        write_json(out / RECORD, record)
+        if accept_changes:
+            write_text(out / RECIPE, dump_recipe(recipe))
+
     torch.manual_seed(recipe.seed)  # decides the first numbers of what is added to the base
     with lent(shared.base, recipe.method) as model:
         batches = prepare(recipe, model, shared, inputs, accelerator)
         record["data"]["cut"] = told_lengths(recipe, model, shared.base, inputs.samples)
         a_step = step_samples(recipe.optim, accelerator.num_processes)
         job = sam_job(recipe, model, shared.base.processor, inputs.samples, batches.features, a_step)
-        last = fit(job, _plan(recipe, shared.base, batches, inputs, out, accelerator.num_processes), out, accelerator)
+        plan = _plan(recipe, shared.base, batches, inputs, out, accelerator.num_processes)
+        last = fit(job, plan, out, accelerator, note=note)
         if accelerator.is_main_process:
             save_adapter(out / "adapter", model, record | {"step": last.get("step"), "scores": last})
             write_json(out / RESULTS, last)
@@ -111,15 +123,25 @@ def train_sam(
 
 
 def find_inputs(recipe: SamRecipe) -> Inputs:
-    """Find and check what the recipe trains on; world sets are made. Raises UserError for what is wrong with it."""
+    """Find what the recipe trains on and check its texts; world sets are made. Raises UserError for what is wrong."""
     samples, directory = training_samples(recipe.data)
     check_samples(samples)
     validation = validation_samples(recipe.validation, recipe.data)
-    if recipe.data.features == "off":  # else every picture is read before the first step anyway
-        check_pictures([*samples, *validation])
     for warning in guidance_warnings(recipe.guidance, [len(sample.images) for sample in samples]):
         warn(warning)
     return Inputs(samples, directory, validation)
+
+
+def _identity(recipe: SamRecipe, files: BaseFiles, inputs: Inputs) -> dict[str, str]:
+    """What tells the weights and data of a run from others of their names; every picture is read for it, and checked.
+
+    Where features are kept, computing them decodes the pictures anyway. Raises UserError for those that can't be read.
+    """
+    return {
+        "base": files.weights_hash(),
+        "data": sha256(inputs.directory / ANNOTATIONS),
+        "pictures": read_pictures([*inputs.samples, *inputs.validation], decode=recipe.data.features == "off"),
+    }
 
 
 def prepare(
