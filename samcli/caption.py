@@ -12,9 +12,9 @@ from samcli.console import say
 from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.memory import enough_memory
-from samcli.recipe import DecodingChanges, DecodingRecipe
-from samcli.recipe_file import load_recipe
-from samcli.recipe_section import Positive
+from samcli.recipe import DecodingChanges, DecodingRecipe, ModelRecipe
+from samcli.recipe_file import load_recipe, parse_overrides
+from samcli.recipe_section import Positive, Section
 
 if TYPE_CHECKING:
     from samcli.model.captioner import Captioner
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _MEMORY_REMEDY = "use fewer --beams, or --dtype bfloat16"
 
 
-class _Flags(DecodingChanges):
+class _Flags(Section):
+    model: ModelRecipe = ModelRecipe()
+    decoding: DecodingChanges = DecodingChanges()
     batch_size: Positive = BATCH_SIZE
 
 
@@ -34,24 +36,28 @@ def run_caption(
     out: Path | None = None,
     model: str | None = None,
     adapter: str | None = None,
+    settings: Sequence[str] = (),
     image_root: str | None = None,
     explain_to: Path | None = None,
     as_json: bool = False,
-    device: str = "auto",
-    dtype: str = "float32",
+    device: str | None = None,
+    dtype: str | None = None,
     batch_size: int | None = None,
     beams: int | None = None,
     max_length: int | None = None,
 ) -> None:
     """Do what `sam caption` was asked: print the answer, or write the answers of `batch` to `out`.
 
-    Everything that the user gave is checked before the model is loaded, which may take minutes.
+    `settings` are KEY=VALUE, such as model.llm_bits=4. Everything that the user gave is checked before the model is
+    loaded, which may take minutes.
     """
     _check_use(images, prompt, batch, out, explain_to)
     if batch is None and (image_root is not None or batch_size is not None):
         raise UserError("--image-root and --batch-size are for --batch FILE.jsonl: leave them out")
-    given = {"beams": beams, "max_length": max_length, "batch_size": batch_size}
-    flags = load_recipe(_Flags, None, [(key, value) for key, value in given.items() if value is not None])
+    given: dict[str, Any] = {"model.base": model, "model.device": device, "model.dtype": dtype}
+    given |= {"decoding.beams": beams, "decoding.max_length": max_length, "batch_size": batch_size}
+    overrides = [*parse_overrides(settings), *((key, value) for key, value in given.items() if value is not None)]
+    flags = load_recipe(_Flags, None, overrides)
     root = Path(image_root).expanduser() if image_root else None
     if batch is not None:
         read_requests(batch, root)
@@ -65,8 +71,17 @@ def run_caption(
         check_maps(images, explain_to)
     from samcli.model.load import load_model
 
-    captioner = load_model(model, adapter, device=device, dtype=dtype)
-    decoding = DecodingChanges(beams=flags.beams, max_length=flags.max_length).over(captioner.traits.decoding)
+    wanted = flags.model
+    captioner = load_model(
+        wanted.base if "base" in wanted.model_fields_set else None,
+        adapter,
+        device=wanted.device,
+        dtype=wanted.dtype,
+        revision=wanted.revision,
+        llm_bits=wanted.llm_bits,
+        completed_from=wanted.completed_from,
+    )
+    decoding = flags.decoding.over(captioner.traits.decoding)
     if notice := world_notice(captioner):
         say(notice)
     if batch is not None and out is not None:

@@ -441,6 +441,24 @@ def test_command_streams_the_answer(model: Path, images: list[Path], capsys: pyt
     assert list(result) == ["text", "model", "adapter", "images", "prompt"]
 
 
+def test_command_loads_the_model_as_it_is_told(
+    model: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def noted(name: str, adapter: str, **how: Any) -> Captioner:
+        asked.append({key: value for key, value in how.items() if value is not None})
+        return load_model(name, adapter, device="cpu")
+
+    monkeypatch.setattr("samcli.model.load.load_model", noted)
+    settings = ["model.llm_bits=4", "model.completed_from=x/y", "model.revision=main", "decoding.min_length=2"]
+    run_caption(images, PROMPT, model=str(model), adapter="none", device="cpu", settings=settings, max_length=4)
+    how = {"llm_bits": 4, "completed_from": "x/y", "revision": "main", "device": "cpu", "dtype": "float32"}
+    assert asked == [how]
+    with pytest.raises(UserError, match=r"model.llm_bits: expected 4 or 8 \(got 3\)"):
+        run_caption(images, PROMPT, settings=["model.llm_bits=3"])
+
+
 def test_command_answers_a_file(
     model: Path, images: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

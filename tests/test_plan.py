@@ -28,7 +28,7 @@ from samcli.recipe_file import find_recipe, load_recipe
 from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from samcli.synth.world.sets import SETS
 from samcli.synth.world.tasks import Accept, Group, Story, draw_group, draw_story
-from samcli.training.costs import Load, step_flops, step_memory
+from samcli.training.costs import Held, Load, step_flops, step_memory
 from samcli.training.inputs import training_samples
 from samcli.training.plan import meta_model, plan, plan_text
 from samcli.training.plan_data import WORLD_IMAGES
@@ -70,8 +70,9 @@ def recipe(base: str | Path = KNOWN[0], **sections: dict[str, Any]) -> SamRecipe
     return SamRecipe.model_validate(settings)
 
 
-def full() -> SamRecipe:
-    return load_recipe(SamRecipe, find_recipe("full"))
+def full(**model: Any) -> SamRecipe:
+    """The shipped recipe with other settings of `model`."""
+    return load_recipe(SamRecipe, find_recipe("full"), [(f"model.{key}", value) for key, value in model.items()])
 
 
 def small_model(settings: dict[str, Any]) -> SemanticAlignmentModel:
@@ -159,17 +160,35 @@ def test_activations_are_nearly_those_that_a_real_step_keeps(settings: dict[str,
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model(batch())
     size = sum(tensor.untyped_storage().nbytes() for pointer, tensor in kept.items() if pointer not in weights)
-    assert step_memory(model, LOAD, torch.float32)["activations"] == pytest.approx(size, rel=0.25)
+    assert step_memory(model, LOAD)["activations"] == pytest.approx(size, rel=0.25)
 
 
 def test_memory_counts_weights_by_their_numbers() -> None:
     model = small_model({})
-    single, half = (step_memory(model, LOAD, dtype) for dtype in (torch.float32, torch.bfloat16))
+    single, half = (step_memory(model, LOAD, Held(dtype)) for dtype in (torch.float32, torch.bfloat16))
     assert single["frozen_weights"] == 2 * half["frozen_weights"]
     trained = sum(parameter.numel() for _, parameter in model.trained_parameters())
     assert single["optimizer"] == 8 * trained
-    assert "rounded_weights" in step_memory(model, LOAD, torch.float32, "bf16")
-    assert "rounded_weights" not in step_memory(model, LOAD, torch.bfloat16, "bf16")
+    assert "rounded_weights" in step_memory(model, LOAD, precision="bf16")
+    assert "rounded_weights" not in step_memory(model, LOAD, Held(torch.bfloat16), "bf16")
+
+
+def test_memory_counts_how_a_large_language_model_is_held() -> None:
+    """At Vicuna-7B's sizes: its layers hold 6.476 billion numbers in matrices, 262,144 in norms."""
+    matrices, norms = 32 * (4 * 4096**2 + 3 * 4096 * 11008), 32 * 2 * 4096
+
+    def frozen(**choices: Any) -> int:
+        return int(plan(full(**choices))["memory_by_part"]["frozen_weights"])
+
+    whole = frozen()
+    assert whole - frozen(llm_bits=8) == matrices
+    assert whole - frozen(llm_bits=4) == matrices * (2 - 0.5625)
+    layers = 2 * (matrices + norms)
+    assert whole - frozen(shard=True) == layers - layers // 4 - layers // 32
+    again = full(recompute_activations=True)
+    assert plan(again)["memory_by_part"]["activations"] < plan(full())["memory_by_part"]["activations"] / 7
+    flops = plan(again)["flops_by_part"]
+    assert plan(again)["flops_per_step"] - plan(full())["flops_per_step"] == flops["language_model_again"] > 0
 
 
 def test_accumulating_takes_less_memory_and_as_many_flops(base: Path) -> None:

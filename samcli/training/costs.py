@@ -6,15 +6,17 @@ which gradients pass costs its products with weights once more in the backward p
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
 
+from samcli.model.answer_loss import PIECE
 from samcli.model.guidance import Guidance
-from samcli.model.language import is_decoder_only
+from samcli.model.language import is_decoder_only, transformer_layers
 from samcli.model.sam import SemanticAlignmentModel
 
+_BYTES_IN_BITS = {8: 1.0, 4: 0.5 + 4 / 64}  # bitsandbytes keeps a scale of four bytes for 64 numbers of four bits
 _TRAINED_BYTES = {"weights": 4, "gradients": 4, "optimizer": 8}
 """Bytes for each trained number: it, its gradient and AdamW's two moments, all in float32."""
 
@@ -35,6 +37,16 @@ class Load:
 
 
 @dataclass(frozen=True)
+class Held:
+    """How frozen weights and activations are held: what `llm_bits`, `shard` and `recompute_activations` choose."""
+
+    dtype: torch.dtype = torch.float32
+    llm_bits: int | None = None
+    shared_by: int = 1  # devices, of the LLM's layers
+    recomputed: bool = False
+
+
+@dataclass(frozen=True)
 class Products:
     """Forward FLOPs of matrix products with weights, and of those within attention."""
 
@@ -52,8 +64,13 @@ class Products:
         return self.weights + 2 * self.attention
 
 
-def step_flops(model: SemanticAlignmentModel, load: Load, cached_features: bool = False) -> dict[str, float]:
-    """FLOPs of one step, forward and backward, by part; `cached_features` leaves out the vision tower."""
+def step_flops(
+    model: SemanticAlignmentModel, load: Load, cached_features: bool = False, recomputed: bool = False
+) -> dict[str, float]:
+    """FLOPs of one step, forward and backward, by part.
+
+    `cached_features` leaves out the vision tower; `recomputed` adds a second forward pass of the LLM's layers.
+    """
     language, head = _language(model, load)
     parts = {
         "vision_tower": 0.0 if cached_features else _vision(model, load),
@@ -64,6 +81,7 @@ def step_flops(model: SemanticAlignmentModel, load: Load, cached_features: bool 
         "second_look": _second_look(model, load),
         "language_projection": _projection(model, load),
         "language_model_forward": language.forward + head.forward,
+        "language_model_again": language.forward if recomputed else 0.0,
         "language_model_backward": language.backward + head.backward,
         "trained_attention": _trained_attention(model, load),
     }
@@ -71,18 +89,44 @@ def step_flops(model: SemanticAlignmentModel, load: Load, cached_features: bool 
 
 
 def step_memory(
-    model: SemanticAlignmentModel, load: Load, dtype: torch.dtype, precision: str = "fp32"
+    model: SemanticAlignmentModel, load: Load, held: Held = Held(), precision: str = "fp32"
 ) -> dict[str, int]:
     """Bytes on one device that computes the whole load at once: an estimate, without buffers and fragmentation."""
     trained = sum(parameter.numel() for _, parameter in model.trained_parameters())
-    frozen = sum(parameter.numel() for parameter in model.parameters()) - trained
-    computed = 2 if precision == "bf16" else dtype.itemsize
+    computed = 2 if precision == "bf16" else held.dtype.itemsize
     memory = {name: size * trained for name, size in _TRAINED_BYTES.items()}
-    memory["frozen_weights"] = dtype.itemsize * frozen
-    memory["activations"] = _language_activations(model, load, computed) + _qformer_activations(model, load, computed)
-    if computed < dtype.itemsize:  # autocast's rounded copies of frozen weights live until the backward pass
+    memory["frozen_weights"] = _frozen_weights(model, held)
+    of_language = _language_activations(model, load, computed, held)
+    memory["activations"] = of_language + _qformer_activations(model, load, computed)
+    if computed < held.dtype.itemsize and held.llm_bits is None and not held.recomputed:
+        # autocast's rounded copies of frozen weights live until the backward pass
         memory["rounded_weights"] = computed * _linear_numbers([model.base.language_model])
     return memory
+
+
+def _frozen_weights(model: SemanticAlignmentModel, held: Held) -> int:
+    """Bytes: the LLM's layers as they are held, one of them whole where they are shared out, all else in `dtype`."""
+    layers = transformer_layers(model.base)
+    sizes = [_layer_bytes(layer, held) for layer in layers]
+    outside = _frozen_numbers(model) - sum(map(_frozen_numbers, layers))
+    of_layers = sum(sizes) / held.shared_by + (max(sizes) if held.shared_by > 1 else 0)
+    return int(held.dtype.itemsize * outside + of_layers)
+
+
+def _layer_bytes(layer: nn.Module, held: Held) -> float:
+    """Frozen bytes of one of the LLM's layers; norms and biases aren't held in fewer bits."""
+    linear = sum(part.weight.numel() for part in layer.modules() if _is_frozen_linear(part))
+    others = _frozen_numbers(layer) - linear
+    of_linear = held.dtype.itemsize if held.llm_bits is None else _BYTES_IN_BITS[held.llm_bits]
+    return of_linear * linear + held.dtype.itemsize * others
+
+
+def _is_frozen_linear(part: nn.Module) -> TypeGuard[nn.Linear]:
+    return isinstance(part, nn.Linear) and not part.weight.requires_grad
+
+
+def _frozen_numbers(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters() if not parameter.requires_grad)
 
 
 def _linear_numbers(modules: Iterable[nn.Module]) -> int:
@@ -239,14 +283,20 @@ def _read_by_cross_attention(block: nn.Module) -> list[nn.Module]:
     return [attention.k, attention.v]
 
 
-def _language_activations(model: SemanticAlignmentModel, load: Load, computed: int) -> int:
-    """What the decoder keeps for its backward pass: attention's four inputs and outputs, both norms, the gated part."""
+def _language_activations(model: SemanticAlignmentModel, load: Load, computed: int, held: Held) -> int:
+    """What the decoder keeps for its backward pass: attention's four inputs and outputs, both norms, the gated part.
+
+    Recomputed, of all layers but one what enters them. Logits are never there but for a piece and its gradient.
+    """
     settings = model.base.language_model.config
     inner = settings.intermediate_size if is_decoder_only(model.base) else settings.d_ff
     per_token = (4 * settings.hidden_size + 3 * inner) * computed + 2 * 4 * settings.hidden_size
     tokens = load.samples * _sequence(model, load)
-    logits = 2 * 4 * load.samples * load.answer_tokens * settings.vocab_size
-    return int(settings.num_hidden_layers * tokens * per_token + logits)
+    logits = 2 * 4 * min(load.samples * load.answer_tokens * settings.vocab_size, PIECE)
+    layers = settings.num_hidden_layers
+    if held.recomputed:
+        return int(tokens * (per_token + layers * settings.hidden_size * held.dtype.itemsize) + logits)
+    return int(layers * tokens * per_token + logits)
 
 
 def _qformer_activations(model: SemanticAlignmentModel, load: Load, computed: int) -> int:

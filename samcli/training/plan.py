@@ -20,16 +20,17 @@ from samcli.model.load import count_parameters
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import small_config
 from samcli.recipe import BaseRecipe, ModelRecipe, SamRecipe
-from samcli.training.costs import Load, step_flops, step_memory
+from samcli.training.costs import Held, Load, step_flops, step_memory
 from samcli.training.optim import build_optimizers, total_steps
 from samcli.training.plan_data import TrainingData, find_training_data, local_base, missing_weights
 from samcli.training.plan_table import plan_table
 from samcli.training.small.base import build_processor, check_queries
 from samcli.training.small.language import EPOCH
 
+_SHARED_BY = 4  # GPUs, as many as the paper's training had
 _TOKENS = 64  # of an instruction and of an answer: a sentence or two
 _SETTINGS = {
-    "model": "base dtype",
+    "model": "base revision dtype llm_bits shard recompute_activations",
     "guidance": "enabled context weights normalize from_layer to_layer single_image",
     "data": "train augment features",
     "optim": "optimizer learning_rate min_learning_rate schedule warmup_steps weight_decay decay_biases betas "
@@ -57,7 +58,7 @@ def plan(recipe: SamRecipe | BaseRecipe, samples: int | None = None) -> dict[str
         **_costs(recipe, model, load),
         "data": {"expected": data.where, "samples": len(data.image_counts), "images_per_sample": load.images},
         "settings": _settings(recipe),
-        "assumed": [*data.assumed, _assumed_texts(recipe, load)],
+        "assumed": [*data.assumed, _assumed_costs(recipe, load)],
         "warnings": guidance_warnings(recipe.guidance, data.image_counts),
         "missing": [*missing_weights(recipe.model), *data.missing],
     }
@@ -173,7 +174,8 @@ def _load(recipe: SamRecipe, data: TrainingData) -> Load:
 def _costs(recipe: SamRecipe, model: SemanticAlignmentModel | None, load: Load) -> dict[str, Any]:
     if model is None:
         return {"flops_per_step": None, "flops_by_part": {}, "memory_bytes": None, "memory_by_part": {}}
-    flops, memory = step_flops(model, load, recipe.data.features != "off"), _memory(recipe, model, load)
+    flops = step_flops(model, load, recipe.data.features != "off", recipe.model.recompute_activations)
+    memory = _memory(recipe, model, load)
     return {
         "flops_per_step": round(sum(flops.values())),
         "flops_by_part": {name: round(value) for name, value in flops.items()},
@@ -184,13 +186,17 @@ def _costs(recipe: SamRecipe, model: SemanticAlignmentModel | None, load: Load) 
 
 def _memory(recipe: SamRecipe, model: SemanticAlignmentModel, load: Load) -> dict[str, int]:
     one_pass = Load(load.samples // recipe.optim.accumulate, load.images, load.instruction_tokens, load.answer_tokens)
-    return step_memory(model, one_pass, getattr(torch, recipe.model.dtype), recipe.optim.precision)
+    settings = recipe.model
+    shared_by = _SHARED_BY if settings.shard else 1
+    held = Held(getattr(torch, settings.dtype), settings.llm_bits, shared_by, settings.recompute_activations)
+    return step_memory(model, one_pass, held, recipe.optim.precision)
 
 
-def _assumed_texts(recipe: SamRecipe, load: Load) -> str:
+def _assumed_costs(recipe: SamRecipe, load: Load) -> str:
+    shared = f", its language model shared out among {_SHARED_BY}" if recipe.model.shard else ""
     return (
         f"instructions of {load.instruction_tokens} tokens and answers of {load.answer_tokens}; for memory, one device "
-        f"with {load.samples // recipe.optim.accumulate} samples at once"
+        f"with {load.samples // recipe.optim.accumulate} samples at once{shared}"
     )
 
 
