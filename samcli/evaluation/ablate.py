@@ -19,6 +19,7 @@ from samcli.evaluation.entries import (
     report_failures,
 )
 from samcli.evaluation.figure5 import draw_figure5
+from samcli.evaluation.interval_plot import draw_intervals
 from samcli.evaluation.predict import OwnAnswers, SeenBatches, count_answered, predict
 from samcli.evaluation.tasks import LINKING, load_samples
 from samcli.files import write_json
@@ -94,8 +95,7 @@ def _ablate(recipe: AblateRecipe, out: Path, only: Sequence[str] | None, overwri
     with locked(out / ".results.lock", wait=True):  # who comes last sees all that the others finished
         results = summarise(recipe, planned, datasets)
         write_json(out / RESULTS, results)
-        if recipe.paper == "figure5":
-            draw_figure5(results, out / "figures")
+        (draw_figure5 if recipe.paper == "figure5" else draw_intervals)(results, out / "figures")
     return results
 
 

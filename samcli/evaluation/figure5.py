@@ -28,10 +28,10 @@ def draw_figure5(results: Mapping[str, Any], directory: Path) -> list[Path]:
     with mpl.rc_context({"svg.hashsalt": "sam", "font.size": 10, "savefig.dpi": 160}):
         for where, metric, cells in _metrics(results["rows"]):
             title = f"{METRICS[metric]}, {where}"
-            written += _save(_grid(cells, title), directory / f"{where}-{metric}-grid")
+            written += save_picture(_grid(cells, title), directory / f"{where}-{metric}-grid")
             if _spans_a_surface(cells):
                 figure = _surface(cells, title, METRICS[metric])
-                written += _save(figure, directory / f"{where}-{metric}-surface")
+                written += save_picture(figure, directory / f"{where}-{metric}-surface")
     return written
 
 
@@ -54,8 +54,8 @@ def _spans_a_surface(cells: Cells) -> bool:
     return len(cells) > 2 and np.linalg.matrix_rank(places - places[0]) == 2
 
 
-def _save(figure: Any, stem: Path) -> list[Path]:
-    """Both forms of a picture, equal to the byte for equal results."""
+def save_picture(figure: Any, stem: Path) -> list[Path]:
+    """Write a figure as PNG and SVG, equal to the byte for equal results; return both files."""
     metadata: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}}
     paths = [stem.with_name(f"{stem.name}.{form}") for form in metadata]
     for path, (form, more) in zip(paths, metadata.items(), strict=True):
