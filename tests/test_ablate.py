@@ -114,6 +114,24 @@ def test_rows_and_seeds_end_in_one_table(home: Path, monkeypatch: pytest.MonkeyP
     assert ablate(recipe, out) == results
 
 
+def test_linking_is_told_by_numbers_of_images(home: Path) -> None:
+    links = home / "data" / "links"
+    samples = read_annotations(links)
+    for place in (0, 3):
+        samples[place] = replace(samples[place], images=(*samples[place].images, samples[1].images[0]))
+    write_annotations(links, samples)
+    recipe = recipe_of(home, seeds=1, tasks=("linking",), datasets=())
+    (row,) = ablate(recipe, home / "run", only=["1"])["rows"]
+    assert list(row["by_images"]) == ["world-mmlink, 2 images", "world-mmlink, 3 images"]
+    whole, pairs, threes = (
+        scores["named_in_part"]["mean"] for scores in (row["datasets"]["world-mmlink"], *row["by_images"].values())
+    )
+    assert whole == pytest.approx((4 * pairs + 2 * threes) / 6, abs=1e-3)
+    listed = ablation_table({"rows": [row], "paper": None}).rows
+    assert [cells[0] for cells in listed] == ["world-mmlink", "world-mmlink, 2 images", "world-mmlink, 3 images"]
+    assert {path.suffix for path in (home / "run" / "figures").glob("rows-named_in_full.*")} == {".png", ".svg"}
+
+
 def test_the_base_row_answers_as_the_base_does(home: Path) -> None:
     """Also after other rows were trained on it in the same process."""
     rows = recipe_of(home).rows

@@ -10,7 +10,16 @@ from pycocoevalcap.bleu.bleu import Bleu
 from samcli.evaluation import statistics
 from samcli.evaluation.bleu import bleu_counts, corpus_bleu
 from samcli.evaluation.scores import clean_up, score_released
-from samcli.evaluation.statistics import average_of, bleu_of, compare, estimate, evidence_of, mean_of, proportion
+from samcli.evaluation.statistics import (
+    average_of,
+    bleu_of,
+    compare,
+    estimate,
+    evidence_of,
+    mean_of,
+    part_of,
+    proportion,
+)
 
 GOLDENS = Path(__file__).parent / "goldens" / "scores-a"
 
@@ -162,6 +171,11 @@ def test_proportion_has_the_wilson_interval() -> None:
     none, every = proportion(0, 10), proportion(10, 10)
     assert (none.low, none.high) == pytest.approx((0, 27.753), abs=1e-3)
     assert (every.low, every.high) == pytest.approx((72.247, 100), abs=1e-3)
+
+
+def test_a_part_is_scored_as_if_it_were_alone() -> None:
+    scores = np.arange(12.0).reshape(2, 6)
+    assert estimate(part_of(mean_of(scores), [1, 4, 5])) == estimate(mean_of(scores[:, [1, 4, 5]]))
 
 
 def test_an_average_of_datasets_is_the_mean_of_their_scores() -> None:

@@ -8,7 +8,7 @@ from samcli.data.sample import Sample
 from samcli.evaluation.ablation_plan import Run
 from samcli.evaluation.entries import Answered, evidence, metrics_of
 from samcli.evaluation.predictions import read_predictions
-from samcli.evaluation.statistics import Evidence, average_of, compare, estimate
+from samcli.evaluation.statistics import Evidence, average_of, compare, estimate, part_of
 from samcli.evaluation.tasks import LINKING
 from samcli.recipe import AblateRecipe, Row
 
@@ -31,11 +31,13 @@ def summarise(recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[Data
     """Results of all rows whose runs are finished, with differences to the rows that the recipe compares with.
 
     `averages` of a row are unweighted means over the datasets of a task, where there are several, and over all
-    captions, where they are of several tasks.
+    captions, where they are of several tasks. `by_images` are the scores of linking for each number of images, where
+    there are several, by names such as `world-links, 2 images`.
     """
     of_row = {row.row: [run for run in runs if run.row.row == row.row] for row in recipe.rows}
     found = {row: _evidence(of, datasets) for row, of in of_row.items() if all(run.finished for run in of)}
-    averages = _averages(datasets)
+    own = [dataset.name for dataset in datasets]
+    more = {"averages": list(_averages(datasets)), "by_images": list(_by_images(datasets))}
     rows = []
     for row in recipe.rows:
         if row.row in found:
@@ -43,9 +45,9 @@ def summarise(recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[Data
             of = of_row[row.row]
             guidance = of[0].recipe.training.guidance
             layers = {"layers": [guidance.from_layer, guidance.to_layer]} if guidance.enabled else {}
-            own = {dataset.name: scores[dataset.name] for dataset in datasets}
-            means = {"averages": {name: scores[name] for name in averages}} if averages else {}
-            rows.append({"row": row.row, "name": row.name, "seeds": len(of), **layers, "datasets": own, **means})
+            parts = {part: {name: scores[name] for name in names} for part, names in more.items() if names}
+            in_full = {"datasets": {name: scores[name] for name in own}, **parts}
+            rows.append({"row": row.row, "name": row.name, "seeds": len(of), **layers, **in_full})
     return {"rows": rows, "n": {dataset.name: len(dataset.samples) for dataset in datasets}, "paper": recipe.paper}
 
 
@@ -60,6 +62,18 @@ def _averages(datasets: Sequence[Dataset]) -> dict[str, list[Dataset]]:
     return averages
 
 
+def _by_images(datasets: Sequence[Dataset]) -> dict[str, tuple[str, list[int]]]:
+    """The linking samples of each number of images, by name: their dataset and places in it."""
+    found: dict[str, tuple[str, list[int]]] = {}
+    for dataset in datasets:
+        counts = [len(sample.images) for sample in dataset.samples]
+        if dataset.task == LINKING and len(set(counts)) > 1:
+            for count in sorted(set(counts)):
+                places = [place for place, images in enumerate(counts) if images == count]
+                found[f"{dataset.name}, {count} images"] = (dataset.name, places)
+    return found
+
+
 def _evidence(runs: Sequence[Run], datasets: Sequence[Dataset]) -> Found:
     """What the scores of one row are made of."""
     found: Found = {}
@@ -69,6 +83,8 @@ def _evidence(runs: Sequence[Run], datasets: Sequence[Dataset]) -> Found:
             made = read_predictions(run.predictions(dataset.name), [dataset.name])
             answers.append(Answered(dataset.name, dataset.samples, made[dataset.name]))
         found[dataset.name] = evidence(dataset.task, answers)
+    for name, (whole, places) in _by_images(datasets).items():
+        found[name] = {metric: part_of(scores, places) for metric, scores in found[whole].items()}
     for name, members in _averages(datasets).items():
         metrics = metrics_of(members[0].task)
         found[name] = {metric: average_of([found[one.name][metric] for one in members]) for metric in metrics}

@@ -1,4 +1,7 @@
-"""The rows of an ablation side by side: for each metric a picture of means and intervals, a panel a dataset."""
+"""The rows of an ablation side by side: for each metric a picture of means and intervals, a panel a dataset.
+
+Linking has a panel for each number of images too, where there are several.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,14 +28,15 @@ def draw_intervals(results: Mapping[str, Any], directory: Path) -> list[Path]:
     written: list[Path] = []
     with mpl.rc_context({"svg.hashsalt": "sam", "font.size": 9, "savefig.dpi": 160}):
         for metric, title in METRICS.items():
-            names = [name for name in results["n"] if any(metric in _scores(row, name) for row in rows)]
+            listed = dict.fromkeys(name for row in rows for name in (*row["datasets"], *row.get("by_images", {})))
+            names = [name for name in listed if any(metric in _scores(row, name) for row in rows)]
             if names:
                 written += save_picture(_panels(rows, names, metric, title), directory / f"rows-{metric}")
     return written
 
 
 def _scores(row: Row, name: str) -> Mapping[str, Any]:
-    scores: Mapping[str, Any] = row["datasets"].get(name, {})
+    scores: Mapping[str, Any] = {**row["datasets"], **row.get("by_images", {})}.get(name, {})
     return scores
 
 
@@ -45,7 +49,9 @@ def _reference(scores: Sequence[Mapping[str, Any]]) -> str | None:
 def _panels(rows: Sequence[Row], names: Sequence[str], metric: str, title: str) -> Any:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.6 + 2.5 * len(names), 1.3 + 0.27 * len(rows)), layout="constrained")
+    figure = Figure(
+        figsize=(2.6 + min(2.5, 12 / len(names)) * len(names), 1.3 + 0.27 * len(rows)), layout="constrained"
+    )
     panels: Any = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     reference = _reference([_scores(row, names[0])[metric] for row in rows])
     for axes, name in zip(panels, names, strict=True):

@@ -49,14 +49,15 @@ def evaluation_table(results: Json) -> Table:
 def ablation_table(results: Json) -> Table:
     """The results of `sam ablate` (its JSON shape): dataset by dataset the rows, below each its differences to others.
 
-    A difference is the row's mean minus the other's, with its interval and p. Averages follow, and the paper's Table 3
+    A difference is the row's mean minus the other's, with its interval and p. Linking follows by numbers of images,
+    then averages, and the paper's Table 3
     where the results say that it is repeated (`paper`).
     """
     rows: list[Json] = results["rows"]
     found = {key for row in rows for entry in row["datasets"].values() for key in entry}
     metrics = [key for key in METRICS if key in found]
     cells: list[list[Cell]] = []
-    for label, part in (("{}", "datasets"), ("average, {}", "averages")):
+    for label, part in (("{}", "datasets"), ("{}", "by_images"), ("average, {}", "averages")):
         for name in _unique(name for row in rows for name in row.get(part, {})):
             for row in rows:
                 if name in row.get(part, {}):

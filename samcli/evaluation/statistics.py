@@ -93,6 +93,11 @@ def average_of(parts: Sequence[Evidence]) -> Evidence:
     return Evidence(np.concatenate(blocks, axis=1), score)
 
 
+def part_of(whole: Evidence, places: Sequence[int]) -> Evidence:
+    """Evidence of the same score on some of the samples."""
+    return Evidence(whole.addends[:, places], whole.score)
+
+
 def estimate(evidence: Evidence, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
     """The mean over seeds of the score, with its percentile bootstrap interval.
 
