@@ -13,7 +13,7 @@ from PIL import Image
 from samcli.data.sample import Sample, read_annotations, write_annotations
 from samcli.errors import UserError
 from samcli.evaluation import ablate as ablate_module
-from samcli.evaluation.ablate import ablate
+from samcli.evaluation.ablate import _opened, ablate
 from samcli.evaluation.ablation_plan import dry_run
 from samcli.evaluation.result_tables import ablation_table
 from samcli.evaluation.run import evaluate
@@ -164,9 +164,34 @@ def test_several_processes_share_the_runs(home: Path, capsys: pytest.CaptureFixt
         assert [row["row"] for row in ablate(recipe, out)["rows"]] == ["1"]
         assert "row 2 (+ data), seed 1: another process is at work on it" in capsys.readouterr().err
         assert [path.name for path in (out / "row-2" / "seed-1").iterdir()] == [".run.lock"]
+        assert (out / "row-2" / "seed-0" / "results.json").exists()
         with pytest.raises(UserError, match="another process is at work there"):
             ablate(recipe, out, overwrite=True)
+        assert ablate(recipe_of(home, seeds=1), out)["rows"][1]["seeds"] == 1
     assert ablate(recipe, out) == ablate(recipe, home / "alone")
+
+
+def test_nobody_changes_what_others_are_at_work_on(home: Path) -> None:
+    recipe, out = recipe_of(home, seeds=1), home / "run"
+    with pytest.raises(UserError, match="--only 9"):
+        ablate(recipe, out, only=["9"])
+    assert not out.exists()
+    with _opened(recipe, out, False, whole=True):
+        (out / "row-2" / "seed-0").mkdir(parents=True)  # begun, and nothing saved yet
+        for change in ({"limit": 2}, {"rows": recipe.rows[:1]}):
+            with pytest.raises(UserError, match=r"another process is at work there on another recipe.*It differs in"):
+                ablate(recipe_of(home, seeds=1, **change), out)
+        assert (out / "row-2" / "seed-0").exists()
+    assert len(ablate(recipe_of(home, seeds=1, limit=2), out)["rows"]) == 2
+
+
+def test_a_run_of_another_recipe_is_told_before_others_are_trained(home: Path) -> None:
+    recipe, out = recipe_of(home, seeds=1), home / "run"
+    ablate(recipe, out, only=["2"])
+    changed = [row.model_copy(update={"overrides": row.overrides | {"optim.steps": 3}}) for row in recipe.rows]
+    with pytest.raises(UserError, match=r"row-2.*training.optim.steps: 4 -> 3"):
+        ablate(recipe_of(home, seeds=1, rows=changed), out)
+    assert not (out / "row-1").exists()
 
 
 def test_a_launcher_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

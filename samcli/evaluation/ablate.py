@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,9 @@ from samcli.model.adapter import find_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.load import load_base, resolve_device
 from samcli.recipe import AblateRecipe, ModelRecipe
-from samcli.run_directory import RESULTS, held, open_run
+from samcli.recipe_file import changed_settings
+from samcli.recipe_yaml import read_yaml
+from samcli.run_directory import RECIPE, RESULTS, check_place, goes_on, held, open_run
 from samcli.training.sam_run import Shared, lent, train_sam
 
 # May differ between two calls on one directory: what a run depends on is compared in the run's own folder.
@@ -69,45 +71,79 @@ def ablate(
             "sam ablate trains each row in one process: start it without a launcher, once for each GPU "
             "(CUDA_VISIBLE_DEVICES) with the same --out, and they share the runs"
         )
-    with held(out, shared=not overwrite):
-        return _ablate(recipe, out, only, overwrite)
-
-
-def _ablate(recipe: AblateRecipe, out: Path, only: Sequence[str] | None, overwrite: bool) -> dict[str, Any]:
-    planned = plan_runs(recipe, out)
-    wanted = chosen(planned, only)
+    runs = plan_runs(recipe, out)
+    wanted = chosen(runs, only)
     datasets = [Dataset(task, name, load_samples(task, name)[: recipe.limit]) for task, name in chosen_datasets(recipe)]
-    with locked(out / ".open.lock", wait=True):
-        open_run(out, recipe, overwrite=overwrite and not only, may_change=_MAY_CHANGE)
-    for run in planned:
-        if run.finished and not (overwrite and run in wanted):
-            _check_answers(run, datasets)
-    common = _Common()
-    for run in wanted:
-        try:
-            with held(run.folder):
-                if run.finished and not (overwrite and only):
-                    say(f"{run.label}: finished already")
-                else:
-                    _carry_out(run, datasets, common, overwrite=overwrite)
-        except Busy:
-            say(f"{run.label}: another process is at work on it")
-    with locked(out / ".results.lock", wait=True):  # who comes last sees all that the others finished
-        results = summarise(recipe, planned, datasets)
-        write_json(out / RESULTS, results)
-        (draw_figure5 if recipe.paper == "figure5" else draw_intervals)(results, out / "figures")
-    return results
+    with _opened(recipe, out, overwrite, whole=not only):
+        for run in runs:
+            if not (overwrite and run in wanted):
+                _check_run(run, datasets, goes_on_with=run in wanted)
+        common = _Common()
+        busy = [run for run in wanted if not _carry_out_alone(run, datasets, common, overwrite=overwrite)]
+        left = [run for run in busy if not _carry_out_alone(run, datasets, common, overwrite=False)]
+        for run in left:
+            say(f"{run.label}: another process is at work on it; the same command shows its row when it is done")
+        with locked(out / ".results.lock", wait=True):  # who comes last sees all that the others finished
+            results = summarise(recipe, runs, datasets)
+            write_json(out / RESULTS, results)
+            (draw_figure5 if recipe.paper == "figure5" else draw_intervals)(results, out / "figures")
+        return results
 
 
-def _check_answers(run: Run, datasets: Sequence[Dataset]) -> None:
-    """Raise UserError, before hours are spent, when a finished run answered other samples than the datasets' of now."""
-    for dataset in datasets:
+@contextmanager
+def _opened(recipe: AblateRecipe, out: Path, overwrite: bool, *, whole: bool) -> Iterator[None]:
+    """Make `out` the directory of this ablation and hold it while the block runs, with others of the same recipe.
+
+    Only who is alone there may change its recipe or, with `overwrite`, remove runs: all of them if `whole`. Raises
+    UserError when it holds another ablation, or others are at work there on another recipe.
+    """
+    check_place(out)
+    if overwrite:
+        with held(out):
+            open_run(out, recipe, overwrite=whole, may_change=_MAY_CHANGE)
+            yield
+        return
+    with ExitStack() as stack:
+        with locked(out / ".open.lock", wait=True):  # processes that start at once do so one after the other
+            with suppress(Busy), held(out):
+                open_run(out, recipe, overwrite=False, may_change=_MAY_CHANGE)
+            stack.enter_context(held(out, shared=True))
+            if changed := changed_settings(read_yaml(out / RECIPE), recipe, ("seeds",)):
+                raise UserError(
+                    f"{out}: another process is at work there on another recipe; give another --out. It differs in: "
+                    f"{'; '.join(changed)}"
+                )
+        yield
+
+
+def _check_run(run: Run, datasets: Sequence[Dataset], *, goes_on_with: bool) -> None:
+    """Raise UserError, before hours are spent, for a run of another recipe that would be in the way.
+
+    Also for a finished one that answered other samples than the datasets' of now.
+    """
+    if goes_on_with:
+        goes_on(run.folder, run.recipe, RUN_RESUMED_WITH)
+    for dataset in datasets if run.finished else ():
         path = run.predictions(dataset.name)
         if count_answered(path, dataset.samples) < len(dataset.samples):
             raise UserError(
                 f"{path} lacks answers to some samples: the dataset or the file has changed since; "
                 "--overwrite starts anew"
             )
+
+
+def _carry_out_alone(run: Run, datasets: Sequence[Dataset], common: _Common, *, overwrite: bool) -> bool:
+    """Carry a run out, unless another process is at work on it or has finished it; False for the former."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(run.folder))
+        except Busy:
+            return False
+        if run.finished and not overwrite:
+            say(f"{run.label}: finished already")
+        else:
+            _carry_out(run, datasets, common, overwrite=overwrite)
+    return True
 
 
 def _carry_out(run: Run, datasets: Sequence[Dataset], common: _Common, *, overwrite: bool) -> None:
