@@ -114,11 +114,12 @@ def caption_batch(
 ) -> dict[str, Any]:
     """Answer all requests of a JSONL file into `out`, a line each as it is made; {"requests", "failed", "out"}.
 
-    A line is what `caption_images` returns, with "id", "images_hash", "weights", "decoding" and "error": null, or why
-    there is no text. The same call again goes on where the last one stopped; failed requests are tried again when their
-    pictures have changed or their lines are removed. Raises UserError, before any work, for faults in `requests` and
-    when `out` holds answers to something else: other requests or pictures, other weights under the same names, another
-    decoding; and in the end, when no request could be answered.
+    A line is what `caption_images` returns, with "id", "images_hash", "weights", "numbers" (what those are held in),
+    "decoding" and "error": null, or why there is no text. The same call again goes on where the last one stopped;
+    failed requests are tried again when their pictures have changed or their lines are removed. Raises UserError,
+    before any work, for faults in `requests` and when `out` holds answers to something else: other requests or
+    pictures, other weights under the same names or in other numbers, another decoding; and in the end, when no request
+    could be answered.
     """
     if batch_size < 1:
         raise UserError(f"batch_size {batch_size}: must be above 0")
@@ -127,7 +128,7 @@ def caption_batch(
     file = open_answers(requests, out)
     with locked(out.with_name(f".{out.name}.lock"), wait=False, of=out):
         weights = {part: identity[:16] for part, identity in loaded_weights(captioner).items()}
-        settings = {"weights": weights, "decoding": decoding.model_dump(mode="json")}
+        settings = {"weights": weights, "numbers": captioner.numbers, "decoding": decoding.model_dump(mode="json")}
         records = file.read()
         there = {str(record.get("id")) for record in records if isinstance(record, dict)}
         blank = {str(one.id): _record(captioner, one, settings, None, None) for one in wanted if str(one.id) in there}

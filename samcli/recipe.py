@@ -22,14 +22,19 @@ class ModelRecipe(Section):
         "auto", description="auto (a GPU where there is one), cpu, cuda, cuda:N, mps; spread: the LLM over all GPUs"
     )
     llm_bits: Literal[4, 8] | None = Field(None, description="hold the LLM alone in so many bits (bitsandbytes)")
+    completed_from: str | None = Field(
+        None, description="base of the parts that a `.pth` lacks; null: Salesforce/instructblip-vicuna-7b"
+    )
+
+
+class TrainedModelRecipe(ModelRecipe):
+    """The base of a training, and how it is shared out."""
+
     shard: bool = Field(
         False, description="training in several processes: the LLM's layers shared out among them (FSDP)"
     )
     recompute_activations: bool = Field(
         False, description="training: compute the LLM's layers twice instead of keeping what is inside them"
-    )
-    completed_from: str | None = Field(
-        None, description="base of the parts that a `.pth` lacks; null: Salesforce/instructblip-vicuna-7b"
     )
 
     @model_validator(mode="after")
@@ -184,7 +189,7 @@ class SamRecipe(Section):
 
     kind: Literal["sam"] = Field("sam", description="sam: training as in the paper, on a trained base")
     seed: int = Field(0, description="of data order, augmentation and initial weights")
-    model: ModelRecipe = ModelRecipe()
+    model: TrainedModelRecipe = TrainedModelRecipe()
     guidance: GuidanceRecipe = GuidanceRecipe()
     linear: LinearRecipe = LinearRecipe()
     vpgc: VpgcRecipe = VpgcRecipe()

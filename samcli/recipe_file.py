@@ -78,7 +78,7 @@ def load_recipe(
     without `kind` is of the first one. Raises one UserError that lists all faults, a line each.
     """
     in_file = read_yaml(path) if path else {}
-    given, faults = _overridden(in_file, overrides)
+    given, faults = _overridden(in_file, [*_let_go(in_file, overrides), *overrides])
     chosen = (
         schema
         if isinstance(schema, type)
@@ -89,6 +89,13 @@ def load_recipe(
         from_file = find_faults(chosen, in_file)
         raise UserError("\n".join(fault.line(str(path) if fault in from_file else origin) for fault in faults))
     return chosen.model_validate(given)
+
+
+def _let_go(in_file: dict[str, Any], overrides: Sequence[Override]) -> list[Override]:
+    """What of a file goes with a value that is overridden: a revision is one of the file's own base."""
+    section = in_file.get("model")
+    pinned = isinstance(section, dict) and section.get("revision") is not None
+    return [("model.revision", None)] if pinned and "model.base" in dict(overrides) else []
 
 
 def dump_recipe(recipe: BaseModel) -> str:

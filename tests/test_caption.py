@@ -177,7 +177,8 @@ def test_batch(captioner: Captioner, images: list[Path], tmp_path: Path) -> None
     assert report == {"requests": 3, "failed": 0, "out": str(tmp_path / "new" / "out.jsonl")}
     found = read(tmp_path / "new" / "out.jsonl")
     assert [record["id"] for record in found] == [1, "one", 3]
-    keys = ["id", "text", "model", "adapter", "images", "prompt", "images_hash", "weights", "decoding", "error"]
+    keys = ["id", "text", "model", "adapter", "images", "prompt", "images_hash", "weights", "numbers"]
+    keys += ["decoding", "error"]
     assert all(list(record) == keys for record in found)
     alone = [captioner.caption([tmp_path / name for name in one["images"]], one["prompt"], GREEDY) for one in records]
     assert [record["text"] for record in found] == alone

@@ -294,6 +294,18 @@ def test_a_dry_run_checks_all_samples_and_takes_two_steps(tmp_path: Path, keep: 
         rehearse(recipe)
 
 
+def test_a_dry_run_looks_at_the_validation_too(tmp_path: Path) -> None:
+    damage(make_pairs(tmp_path / "held", 4))
+    recipe = small_recipe(tmp_path, validation={"data": str(tmp_path / "held")})
+    with pytest.raises(UserError, match="2 training pictures can't be read"):
+        rehearse(recipe)
+
+
+def test_a_shared_model_is_not_tried_in_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rehearse(small_recipe(tmp_path, model={"shard": True})) is None
+    assert "isn't tried in one" in capsys.readouterr().err
+
+
 def test_a_dry_run_makes_no_world_set(tmp_path: Path, cache: Path) -> None:
     assert rehearse(small_recipe(tmp_path, data={"train": "world-mmlink", "samples": 9})) is None
     assert not cache.exists()
@@ -381,6 +393,26 @@ def test_pictures_that_changed_are_noticed(tmp_path: Path) -> None:
     Image.new("RGB", (40, 40), "white").save(tmp_path / "pairs" / "3b.png")
     with pytest.raises(UserError, match=r"other files of the same names \(pictures: "):
         run_training(recipe, out, resume=True, overwrite=False)
+
+
+def test_another_optimiser_can_not_go_on(tmp_path: Path) -> None:
+    off = {"guidance": {"enabled": False}, "mmicl": {"enabled": True}}
+    recipe, out = small_recipe(tmp_path, **off, optim={"optimizer": "muon"}), tmp_path / "run"
+    run_training(recipe, out, resume=False, overwrite=False)
+    (out / "results.json").unlink()
+    with pytest.raises(UserError, match=r"was begun with optim.optimizer: muon; adamw can't go on from its moments"):
+        run_training(small_recipe(tmp_path, **off), out, resume=True, overwrite=False, accept_changes=True)
+    assert "optimizer: muon" in (out / "recipe.yaml").read_text()
+
+
+def test_a_run_that_knew_less_of_its_inputs_goes_on(tmp_path: Path) -> None:
+    recipe, out = small_recipe(tmp_path), tmp_path / "run"
+    run_training(recipe, out, resume=False, overwrite=False)
+    (out / "results.json").unlink()
+    kept = json.loads((out / "inputs.json").read_text())
+    (out / "inputs.json").write_text(json.dumps({"base": kept["base"], "data": kept["data"]}))
+    run_training(recipe, out, resume=True, overwrite=False)
+    assert json.loads((out / "inputs.json").read_text()) == kept
 
 
 def test_stage_0_takes_no_changes(tmp_path: Path) -> None:

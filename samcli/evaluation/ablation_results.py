@@ -31,13 +31,14 @@ def summarise(recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[Data
     """Results of all rows whose runs are finished, with differences to the rows that the recipe compares with.
 
     `averages` of a row are unweighted means over the datasets of a task, where there are several, and over all
-    captions, where they are of several tasks. `by_images` are the scores of linking for each number of images, where
-    there are several, by names such as `world-links, 2 images`.
+    captions, where they are of several tasks; `averaged` names those datasets. `by_images` are the scores of linking
+    for each number of images, where there are several, by names such as `world-links, 2 images`.
     """
     of_row = {row.row: [run for run in runs if run.row.row == row.row] for row in recipe.rows}
     found = {row: _evidence(of, datasets) for row, of in of_row.items() if all(run.finished for run in of)}
     own = [dataset.name for dataset in datasets]
-    more = {"averages": list(_averages(datasets)), "by_images": list(_by_images(datasets))}
+    averaged = {name: [dataset.name for dataset in members] for name, members in _averages(datasets).items()}
+    more = {"averages": list(averaged), "by_images": list(_by_images(datasets))}
     rows = []
     for row in recipe.rows:
         if row.row in found:
@@ -48,7 +49,8 @@ def summarise(recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[Data
             parts = {part: {name: scores[name] for name in names} for part, names in more.items() if names}
             in_full = {"datasets": {name: scores[name] for name in own}, **parts}
             rows.append({"row": row.row, "name": row.name, "seeds": len(of), **layers, **in_full})
-    return {"rows": rows, "n": {dataset.name: len(dataset.samples) for dataset in datasets}, "paper": recipe.paper}
+    sizes = {dataset.name: len(dataset.samples) for dataset in datasets}
+    return {"rows": rows, "n": sizes, "averaged": averaged, "paper": recipe.paper}
 
 
 def _averages(datasets: Sequence[Dataset]) -> dict[str, list[Dataset]]:

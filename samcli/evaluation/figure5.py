@@ -26,7 +26,7 @@ def draw_figure5(results: Mapping[str, Any], directory: Path) -> list[Path]:
 
     written: list[Path] = []
     with mpl.rc_context({"svg.hashsalt": "sam", "font.size": 10, "savefig.dpi": 160}):
-        for where, metric, cells in _metrics(results["rows"]):
+        for where, metric, cells in _metrics(results):
             title = f"{METRICS[metric]}, {where}"
             written += save_picture(_grid(cells, title), directory / f"{where}-{metric}-grid")
             if _spans_a_surface(cells):
@@ -35,18 +35,18 @@ def draw_figure5(results: Mapping[str, Any], directory: Path) -> list[Path]:
     return written
 
 
-def _metrics(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str, Cells]]:
-    """What is drawn: averages where there are any, else the datasets; and the cells of each metric."""
-    guided = [row for row in rows if "layers" in row]
-    for name in dict.fromkeys(name for row in guided for name in _drawn(row)):
-        for metric in dict.fromkeys(metric for row in guided for metric in _drawn(row).get(name, {})):
-            yield name, metric, {tuple(row["layers"]): _drawn(row)[name][metric] for row in guided}
-
-
-def _drawn(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Of one task its average, of several the average over all captions too; datasets that are averaged by none."""
-    averages: Mapping[str, Any] = row.get("averages", {})
-    return averages or row["datasets"]
+def _metrics(results: Mapping[str, Any]) -> Iterator[tuple[str, str, Cells]]:
+    """What is drawn: all averages, and the datasets that none of them holds; and the cells of each metric."""
+    guided = [row for row in results["rows"] if "layers" in row]
+    averaged = {name for members in results["averaged"].values() for name in members}
+    drawn = [
+        {name: scores for name, scores in row["datasets"].items() if name not in averaged} | row.get("averages", {})
+        for row in guided
+    ]
+    for name in dict.fromkeys(name for scores in drawn for name in scores):
+        for metric in dict.fromkeys(metric for scores in drawn for metric in scores.get(name, {})):
+            cells = zip(guided, drawn, strict=True)
+            yield name, metric, {tuple(row["layers"]): scores[name][metric] for row, scores in cells}
 
 
 def _spans_a_surface(cells: Cells) -> bool:

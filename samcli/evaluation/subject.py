@@ -55,8 +55,12 @@ class Subject:
     @property
     def _asked_revision(self) -> str | None:
         """The recipe's, else that of the base that the adapter was trained on."""
-        of_adapter = self.adapter.revision if self.adapter is not None and self.adapter.base == self.base else None
-        return self.recipe.model.revision or of_adapter
+        return self.recipe.model.revision or (self._own.revision if self._own is not None else None)
+
+    @property
+    def _own(self) -> Adapter | None:
+        """The adapter, if it was trained on this base."""
+        return self.adapter if self.adapter is not None and self.adapter.base == self.base else None
 
     @cached_property
     def weights(self) -> dict[str, str]:
@@ -70,7 +74,8 @@ class Subject:
             if self.recipe.adapter not in (None, NO_ADAPTER):
                 raise UserError(f"{self.base} takes no adapter: leave out --adapter {self.recipe.adapter}")
             return {"lavis": "/".join(parts_of(self.base))}
-        asked = {"base": self.base, "revision": self._asked_revision}
+        completed_from = self.recipe.model.completed_from or (self._own.completed_from if self._own else None)
+        asked = {"base": self.base, "revision": self._asked_revision, "completed_from": completed_from}
         base = find_base(self.recipe.model.model_copy(update=asked)).identity()
         return base if self.adapter is None else base | {"adapter": tensors_hash(self.adapter.tensors.items())}
 

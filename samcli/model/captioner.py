@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -41,6 +42,14 @@ class Captioner:
     def device(self) -> torch.device:
         """Where the model is."""
         return self.model.base.device
+
+    @property
+    def numbers(self) -> str:
+        """What its weights are held in, such as `bfloat16` or `float32, the LLM in 4 bits`."""
+        base: Any = self.model.base
+        bits = [bits for bits in (4, 8) if getattr(base, f"is_loaded_in_{bits}bit", False)]
+        held = str(base.vision_model.dtype).removeprefix("torch.")
+        return f"{held}, the LLM in {bits[0]} bits" if bits else held
 
     def caption(
         self,

@@ -47,10 +47,16 @@ def is_released(name: str) -> bool:
 
 
 def underlying(settings: ModelRecipe) -> ModelRecipe:
-    """Itself, or for a released checkpoint the base in the hub's format that it is laid over."""
+    """Itself, or for a released checkpoint the base in the hub's format that it is laid over.
+
+    Raises UserError where that is a released checkpoint too.
+    """
     if not is_released(settings.base):
         return settings
-    return settings.model_copy(update={"base": settings.completed_from or HUB_EXAMPLE})
+    below = settings.completed_from or HUB_EXAMPLE
+    if is_released(below):
+        raise UserError(f"model.completed_from {below}: a released checkpoint can't complete another one")
+    return settings.model_copy(update={"base": below})
 
 
 def tiny_directory() -> Path:
@@ -70,10 +76,7 @@ def find_base(settings: ModelRecipe) -> BaseFiles:
         path = Path(name).expanduser()
         if not path.is_file():
             raise UserError(f"no model {name}: there is no such file")
-        below = underlying(settings)
-        if is_released(below.base):
-            raise UserError(f"model.completed_from {below.base}: a released checkpoint can't complete another one")
-        return BaseFiles(find_base(below).directory, path)
+        return BaseFiles(find_base(underlying(settings)).directory, path)
     return BaseFiles(_find_directory(name, settings.revision))
 
 

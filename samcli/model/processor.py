@@ -71,8 +71,8 @@ class Processor:
         with _TOKENIZING:
             qformer_ids = self.qformer_tokenizer(instructions, **limits)["input_ids"]
             prompt_ids = self.tokenizer(instructions, truncation=limit is not None, max_length=limit)["input_ids"]
-        if declared is not None:
-            prompt_ids = [self._declare(ids, images) for ids, images in zip(prompt_ids, declared, strict=True)]
+            if declared is not None:
+                prompt_ids = [self._declare(ids, images) for ids, images in zip(prompt_ids, declared, strict=True)]
         fields = {"qformer": qformer_ids, "prompt": prompt_ids}
         if answers is not None:
             with _TOKENIZING:
@@ -84,7 +84,8 @@ class Processor:
 
     def declaration_tokens(self, images: int) -> int:
         """Tokens that declarations of so many images add to a prompt, beside the visual tokens."""
-        return len(self._declare([], images)) - images
+        with _TOKENIZING:
+            return len(self._declare([], images)) - images
 
     def _declare(self, prompt: list[int], images: int) -> list[int]:
         """The prompt behind `image 0 is`, the place of that image's visual tokens, a full stop, and so on."""

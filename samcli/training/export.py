@@ -26,7 +26,7 @@ def export(run: Path, out: Path, *, step: str = LAST, push: str | None = None, p
     if not (run / RECORD).is_file():
         raise UserError(f"{run} holds no training of guidance: it lacks {RECORD}, which `sam train` writes")
     checkpoint = _checkpoint(run / "checkpoints", step)
-    record: dict[str, Any] = read_json(run / RECORD)
+    record: dict[str, Any] = checkpoint.state.get("about") or read_json(run / RECORD)
     scores = checkpoint.state.get("last", {})
     tensors = {_adapter_name(name): value for name, value in checkpoint.parameters.items()}
     if out.exists() and not is_adapter_place(out):

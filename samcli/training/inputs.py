@@ -102,13 +102,16 @@ def _read(path: Path, *, decode: bool) -> tuple[str, str | None]:
 
 
 def check_same_inputs(out: Path, inputs: dict[str, Any], *, accept_changes: bool) -> None:
-    """Refuse to go on with other data or weights than the run was begun with; with `accept_changes`, tell of them."""
-    kept = out / INPUTS
-    changed = explain_differences(read_json(kept), inputs) if kept.exists() else []
+    """Refuse to go on with other data or weights than the run was begun with; with `accept_changes`, tell of them.
+
+    What was not noted when it began counts as the same.
+    """
+    former = read_json(out / INPUTS) if (out / INPUTS).exists() else {}
+    changed = explain_differences(former, {key: value for key, value in inputs.items() if key in former})
     if changed and not accept_changes:
         raise UserError(
-            f"{out} was begun with other files of the same names ({'; '.join(changed)}); --accept-changes goes on with "
-            "them, --overwrite starts anew"
+            f"{out} was begun with other files of the same names ({'; '.join(changed)}); sam train --accept-changes "
+            "goes on with them, --overwrite starts anew"
         )
     if changed:
         warn(f"{out} goes on with other files than it was begun with: {'; '.join(changed)}")

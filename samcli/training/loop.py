@@ -7,17 +7,16 @@ import importlib.util
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
 from accelerate import Accelerator, DistributedType
-from accelerate.utils import InitProcessGroupKwargs
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
@@ -39,7 +38,7 @@ from samcli.training.checkpoint import (
 from samcli.training.optim import build_optimizers, learning_rate, total_steps
 
 SECONDS_BETWEEN_LINES = 30
-LONGEST_WAIT = timedelta(hours=6)  # of processes for the first one, which may fetch a base or make a set meanwhile
+LONGEST_WAIT = timedelta(hours=6)  # for the first process, which may fetch a base or make a set meanwhile
 BatchT = TypeVar("BatchT")
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -72,13 +71,17 @@ Watch = Callable[[int, Accelerator], dict[str, float]]
 
 @dataclass(frozen=True)
 class Plan:
-    """How it is trained; `watch` looks at the model every `watch_every` steps and at the end."""
+    """How it is trained; `watch` looks at the model every `watch_every` steps and at the end.
+
+    `about` is kept with every checkpoint: what the run was of when that was saved.
+    """
 
     optim: OptimRecipe
     checkpoint: CheckpointRecipe
     log_every: int
     watch: Watch | None = None
     watch_every: int = 0
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def new_accelerator(device: str, trackers: Sequence[str] = (), out: Path | None = None) -> Accelerator:
@@ -93,7 +96,6 @@ def new_accelerator(device: str, trackers: Sequence[str] = (), out: Path | None 
     if lacking := [name for name in trackers if importlib.util.find_spec(name) is None]:
         raise UserError(f"trackers: {lacking[0]} is not installed: pip install {lacking[0]}, or 'samcli[{lacking[0]}]'")
     settings: dict[str, Any] = {"log_with": list(trackers), "project_dir": out} if trackers else {}
-    settings["kwargs_handlers"] = [InitProcessGroupKwargs(timeout=LONGEST_WAIT)]
     accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision="no", gradient_accumulation_steps=1, **settings)
     if accelerator.distributed_type not in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
         raise UserError(
@@ -102,6 +104,24 @@ def new_accelerator(device: str, trackers: Sequence[str] = (), out: Path | None 
             "is too large for one GPU is shared out with --set model.shard=true"
         )
     return accelerator
+
+
+@contextmanager
+def first_process_first(accelerator: Accelerator) -> Iterator[None]:
+    """Let the first process through the block before all others, which may wait for hours.
+
+    They wait in a group of their own: in training itself nobody should, and a process that hangs is found in minutes.
+    """
+    if accelerator.num_processes == 1:
+        yield
+        return
+    group = torch.distributed.new_group(backend="gloo", timeout=LONGEST_WAIT)
+    if not accelerator.is_main_process:
+        torch.distributed.barrier(group)
+    yield
+    if accelerator.is_main_process:
+        torch.distributed.barrier(group)
+    torch.distributed.destroy_process_group(group)
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
@@ -337,6 +357,7 @@ class _Run(Generic[BatchT, ModuleT]):
             parameters: dict[str, Tensor] = dict(self.job.trained())
             state = {"spent": self.spent, "losses": self.losses, "last": self.last, "best": self.best}
             state |= {"processes": self.accelerator.num_processes, "step_samples": self.job.step_samples}
+            state |= {"optimizer": self.plan.optim.optimizer, "about": dict(self.plan.about)}
             state["rng"] = torch.get_rng_state().tolist()
             checkpoint = Checkpoint(self.step, parameters, optimizer_tensors(self.optimizers, self.names), state)
             best = int(self.best["step"]) if self.best and self.plan.checkpoint.keep_best else None
@@ -346,6 +367,7 @@ class _Run(Generic[BatchT, ModuleT]):
 
     def _resume(self) -> None:
         checkpoint = latest_checkpoint(self.out / "checkpoints")
+        self._check_agreement(checkpoint.step if checkpoint is not None else 0)
         if checkpoint is None:
             if self.accelerator.is_main_process:
                 self.log.path.unlink(missing_ok=True)
@@ -353,7 +375,7 @@ class _Run(Generic[BatchT, ModuleT]):
         own = dict(self.job.trained())
         if _shapes(own) != _shapes(checkpoint.parameters):
             raise UserError(f"{self.out}: its checkpoint is of other parameters; use another --out or --overwrite")
-        self._check_step(checkpoint.state)
+        self._check_state(checkpoint.state)
         with torch.no_grad():
             for name, value in checkpoint.parameters.items():
                 own[name].copy_(value)
@@ -366,8 +388,28 @@ class _Run(Generic[BatchT, ModuleT]):
             self._trim_log()
         say(f"{self.job.name}: going on from step {self.step} of {self.steps}")
 
-    def _check_step(self, state: dict[str, Any]) -> None:
-        """Raise UserError when a step had another number of samples, so that some would be seen twice or never."""
+    def _check_agreement(self, step: int) -> None:
+        """Raise UserError when processes would go on from different steps, and later wait for one another in vain."""
+        if self.accelerator.num_processes == 1:
+            return
+        steps = self.accelerator.gather(torch.tensor([step], device=self.accelerator.device)).tolist()
+        if len(set(steps)) > 1:
+            raise UserError(
+                f"{self.out}: the processes see checkpoints of steps {steps}; give an --out on a disk that all "
+                "machines share"
+            )
+
+    def _check_state(self, state: dict[str, Any]) -> None:
+        """Raise UserError when the moments are another optimiser's, or a step had another number of samples.
+
+        Then some samples would be seen twice or never.
+        """
+        optimizer = self.plan.optim.optimizer
+        if (former := state.get("optimizer", optimizer)) != optimizer:
+            raise UserError(
+                f"{self.out} was begun with optim.optimizer: {former}; {optimizer} can't go on from its moments. Keep "
+                f"{former}, or start anew with --overwrite"
+            )
         now, before = self.job.step_samples, state.get("step_samples")
         if before not in (None, now):
             raise UserError(

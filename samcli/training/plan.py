@@ -5,6 +5,7 @@ The model is built on the meta device: sizes and names without numbers.
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -185,7 +186,7 @@ def _costs(recipe: SamRecipe, model: SemanticAlignmentModel | None, load: Load) 
 
 
 def _memory(recipe: SamRecipe, model: SemanticAlignmentModel, load: Load) -> dict[str, int]:
-    one_pass = Load(load.samples // recipe.optim.accumulate, load.images, load.instruction_tokens, load.answer_tokens)
+    one_pass = replace(load, samples=_at_once(recipe))
     settings = recipe.model
     shared_by = _SHARED_BY if settings.shard else 1
     held = Held(getattr(torch, settings.dtype), settings.llm_bits, shared_by, settings.recompute_activations)
@@ -193,11 +194,18 @@ def _memory(recipe: SamRecipe, model: SemanticAlignmentModel, load: Load) -> dic
 
 
 def _assumed_costs(recipe: SamRecipe, load: Load) -> str:
-    shared = f", its language model shared out among {_SHARED_BY}" if recipe.model.shard else ""
+    devices = f"one of {_SHARED_BY} devices" if recipe.model.shard else "one device"
     return (
-        f"instructions of {load.instruction_tokens} tokens and answers of {load.answer_tokens}; for memory, one device "
-        f"with {load.samples // recipe.optim.accumulate} samples at once{shared}"
+        f"instructions of {load.instruction_tokens} tokens and answers of {load.answer_tokens}; for memory, {devices} "
+        f"with {_at_once(recipe)} samples at once"
     )
+
+
+def _at_once(recipe: SamRecipe) -> int:
+    """Samples that a device computes in one pass; where the LLM is shared out, so are the samples of a step."""
+    optim = recipe.optim
+    devices = _SHARED_BY if recipe.model.shard and optim.batch_is == "global" else 1
+    return max(1, optim.batch_size // optim.accumulate // devices)
 
 
 def _settings(recipe: SamRecipe) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from samcli.data.sample import ANNOTATIONS, Sample, data_root, missing_images
 from samcli.errors import UserError
 from samcli.model.find import HUB_EXAMPLE, QFORMER_FOLDER, TINY, is_released, tiny_directory, underlying
-from samcli.model.hub import is_hub_id
+from samcli.model.hub import download_command, is_hub_id
 from samcli.recipe import DataRecipe, ModelRecipe
 from samcli.training.inputs import WORLD_SAMPLES
 from samcli.training.samples import find_samples, is_world_set
@@ -101,17 +101,19 @@ def missing_weights(settings: ModelRecipe) -> list[str]:
         return [*([] if there else [f"weights: no file {settings.base}"]), *missing_weights(underlying(settings))]
     directory = local_base(settings)
     if directory is None:
-        return [f"weights: {_whence(settings.base)}"]
+        return [f"weights: {_whence(settings)}"]
     needed = {"config.json": "config.json", QFORMER_FOLDER: QFORMER_FOLDER, "*.safetensors": "a .safetensors file"}
     lacking = [name for pattern, name in needed.items() if not any(directory.glob(pattern))]
     how = "; `make tiny` makes them" if settings.base == TINY else ""
     return [f"weights: {directory} lacks {', '.join(lacking)}{how}"] if lacking else []
 
 
-def _whence(base: str) -> str:
+def _whence(settings: ModelRecipe) -> str:
+    base, revision = settings.base, settings.revision
     if not is_hub_id(base):
         return f"no directory {base}; give one, or a hub id such as {HUB_EXAMPLE}"
+    at = f" at revision {revision}" if revision else ""
     return (
-        f"{base} is no directory here and not in the hub's local cache; training downloads it, or "
-        f"`hf download {base} --local-dir DIR` where there is a network and --set model.base=DIR here"
+        f"{base} is no directory here and not in the hub's local cache{at}; training downloads it, or "
+        f"`{download_command(base, revision)}` where there is a network and --set model.base=DIR here"
     )

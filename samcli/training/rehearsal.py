@@ -19,7 +19,7 @@ from samcli.model.features import FeaturesInMemory
 from samcli.model.load import LESS_MEMORY, load_base
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import SamRecipe, ValidationRecipe
-from samcli.synth.world.sets import is_made
+from samcli.synth.world.sets import SETS, is_made
 from samcli.training.inputs import WORLD_SAMPLES, read_pictures
 from samcli.training.loop import Job, autocast, new_accelerator
 from samcli.training.optim import build_optimizers, step_samples, total_steps
@@ -34,15 +34,20 @@ def rehearse(recipe: SamRecipe) -> dict[str, Any] | None:
     """Check all samples and take two steps; return what was measured on this machine, in one process.
 
     {"samples_checked", "seconds_per_step", "samples_per_second", "seconds_for_features", "seconds_for_run",
-    "peak_memory_bytes"}. None, with a word why, for a world set that would have to be made first. Raises UserError as
-    the training would.
+    "peak_memory_bytes"}. None, with a word why, for a world set that would have to be made first, and for a language
+    model that several processes share. Raises UserError as the training would.
     """
-    data = recipe.data
+    data, validation = recipe.data, recipe.validation
+    if recipe.model.shard:
+        say("a language model that several processes share isn't tried in one: no steps are tried")
+        return None
     if is_world_set(data) and not is_made(data.train, "train", data.samples or WORLD_SAMPLES, data.seed):
         say(f"{data.train} is made when the training starts, so no steps are tried")
         return None
-    inputs = find_inputs(recipe.model_copy(update={"validation": ValidationRecipe()}))
-    read_pictures(inputs.samples, decode=True)
+    if validation.data in SETS:  # which the training makes
+        validation = ValidationRecipe()
+    inputs = find_inputs(recipe.model_copy(update={"validation": validation}))
+    read_pictures([*inputs.samples, *inputs.validation], decode=True)
     accelerator = new_accelerator(recipe.model.device)
     shared = Shared(load_base(recipe.model, accelerator.device))
     torch.manual_seed(recipe.seed)

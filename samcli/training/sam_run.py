@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,10 @@ from samcli.files import sha256, write_json, write_text
 from samcli.memory import enough_memory
 from samcli.model.adapter import method_record, save_adapter
 from samcli.model.features import Features, features_for
-from samcli.model.find import BaseFiles
 from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.load import LESS_MEMORY, Base, fetch_base, load_base
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DataRecipe, SamRecipe
+from samcli.recipe import DataRecipe, SamRecipe, ValidationRecipe
 from samcli.recipe_faults import dotted, settings
 from samcli.recipe_file import dump_recipe
 from samcli.recipe_method import MethodRecipe
@@ -34,7 +33,7 @@ from samcli.training.inputs import (
     validation_samples,
 )
 from samcli.training.lengths import Lengths, check_sequences, cut_warnings
-from samcli.training.loop import Plan, fit, new_accelerator
+from samcli.training.loop import Plan, first_process_first, fit, new_accelerator
 from samcli.training.optim import step_samples
 from samcli.training.sam_job import Batches, sam_job
 from samcli.training.shard import shard_language_model
@@ -47,6 +46,7 @@ class Shared:
 
     base: Base
     kept: dict[DataRecipe, Features | None] = field(default_factory=dict)
+    data: dict[tuple[DataRecipe, ValidationRecipe], dict[str, str]] = field(default_factory=dict)  # its hashes
 
     def features(self, settings: DataRecipe, dtype: str) -> Features | None:
         """What keeps features, the same for all data that is kept in the same way."""
@@ -86,11 +86,12 @@ def train_sam(
     accelerator = accelerator or new_accelerator(recipe.model.device, recipe.trackers, out)
     place = torch.device("cpu") if recipe.model.shard else accelerator.device
     found: dict[str, str] = {}
-    with accelerator.main_process_first():  # one process makes or fetches what isn't there yet
+    with first_process_first(accelerator):  # which makes or fetches what isn't there yet
         inputs = find_inputs(recipe)
         files = shared.base.files if shared is not None else fetch_base(recipe.model)
         if accelerator.is_main_process:
-            found = _identity(recipe, files, inputs)
+            read = shared.data if shared is not None else {}
+            found = {"base": files.weights_hash()} | _data_identity(recipe, inputs, read)
             check_same_inputs(out, found, accept_changes=accept_changes)
     shared = shared or Shared(load_base(recipe.model, place))
     record = _record(recipe, shared.base, inputs)
@@ -110,7 +111,7 @@ def train_sam(
         record["data"]["cut"] = told_lengths(recipe, model, shared.base, inputs.samples)
         a_step = step_samples(recipe.optim, accelerator.num_processes)
         job = sam_job(recipe, model, shared.base.processor, inputs.samples, batches.features, a_step)
-        plan = _plan(recipe, shared.base, batches, inputs, out, accelerator.num_processes)
+        plan = _plan(recipe, shared.base, batches, inputs, out, accelerator.num_processes, record)
         last = fit(job, plan, out, accelerator, note=note)
         if accelerator.is_main_process:
             save_adapter(out / "adapter", model, record | {"step": last.get("step"), "scores": last})
@@ -132,16 +133,22 @@ def find_inputs(recipe: SamRecipe) -> Inputs:
     return Inputs(samples, directory, validation)
 
 
-def _identity(recipe: SamRecipe, files: BaseFiles, inputs: Inputs) -> dict[str, str]:
-    """What tells the weights and data of a run from others of their names; every picture is read for it, and checked.
+def _data_identity(
+    recipe: SamRecipe, inputs: Inputs, known: dict[tuple[DataRecipe, ValidationRecipe], dict[str, str]]
+) -> dict[str, str]:
+    """What tells the data of a run from others of its name, looked up in `known` or added to it.
 
-    Where features are kept, computing them decodes the pictures anyway. Raises UserError for those that can't be read.
+    Every picture is read for it, and checked; where features are kept, computing them decodes the pictures anyway.
+    Raises UserError for those that can't be read.
     """
-    return {
-        "base": files.weights_hash(),
-        "data": sha256(inputs.directory / ANNOTATIONS),
-        "pictures": read_pictures([*inputs.samples, *inputs.validation], decode=recipe.data.features == "off"),
-    }
+    key = (recipe.data, recipe.validation)
+    if key not in known:
+        pictures = [*inputs.samples, *inputs.validation]
+        known[key] = {
+            "data": sha256(inputs.directory / ANNOTATIONS),
+            "pictures": read_pictures(pictures, decode=recipe.data.features == "off"),
+        }
+    return known[key]
 
 
 def prepare(
@@ -177,13 +184,22 @@ def told_lengths(
     return cut
 
 
-def _plan(recipe: SamRecipe, base: Base, batches: Batches, inputs: Inputs, out: Path, processes: int) -> Plan:
+def _plan(
+    recipe: SamRecipe,
+    base: Base,
+    batches: Batches,
+    inputs: Inputs,
+    out: Path,
+    processes: int,
+    about: dict[str, Any],
+) -> Plan:
+    plan = Plan(recipe.optim, recipe.checkpoint, recipe.log_every, about=about)
     if not inputs.validation:
-        return Plan(recipe.optim, recipe.checkpoint, recipe.log_every)
+        return plan
     at_once = max(1, recipe.optim.batch_size // recipe.optim.accumulate // processes)
     shown = recipe.validation.shown
     watch = Validation(inputs.validation, shown, at_once, batches, base.traits.decoding, out)
-    return Plan(recipe.optim, recipe.checkpoint, recipe.log_every, watch, recipe.validation.every_steps)
+    return replace(plan, watch=watch, watch_every=recipe.validation.every_steps)
 
 
 @contextmanager
