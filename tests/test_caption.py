@@ -394,6 +394,13 @@ def test_answers_of_other_weights_under_the_same_names(
     assert refusal(other, requests, out).startswith(f"{out} holds answers made otherwise: weights of request 1 was ")
 
 
+def test_answers_of_the_same_weights_in_other_numbers(model: Path, images: list[Path], tmp_path: Path) -> None:
+    requests, out = write(tmp_path, request()), tmp_path / "out.jsonl"
+    exact, rounded = (load_model(str(model), "none", device="cpu", dtype=dtype) for dtype in ("float32", "bfloat16"))
+    caption_batch(exact, requests, out, GREEDY)
+    assert refusal(rounded, requests, out).startswith(f"{out} holds answers made otherwise: numbers of request 1 was ")
+
+
 def test_answers_about_other_pictures_under_the_same_names(
     captioner: Captioner, images: list[Path], tmp_path: Path
 ) -> None:

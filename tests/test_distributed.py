@@ -117,6 +117,26 @@ def test_an_error_of_one_process_names_it(recipe: Path, tmp_path: Path) -> None:
     assert "rank 1: error: the disk of this machine is gone" in made.stderr
 
 
+def test_processes_that_see_different_checkpoints_are_told_so(recipe: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text(
+        "import os, samcli.training.loop as loop\n"
+        "from samcli.cli import main\n"
+        "if os.environ['RANK'] == '1':\n"
+        "    loop.latest_checkpoint = lambda directory: None\n"
+        "main()\n"
+    )
+    out = tmp_path / "run"
+    finish(launch(1, recipe, out, *SHORT))
+    (out / "results.json").unlink()
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(broken)]
+    command += ["train", str(recipe), "--out", str(out), "--resume", *SHORT]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+    made = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+    assert made.returncode != 0
+    assert "the processes see checkpoints of steps [6, 0]" in made.stderr
+
+
 def test_a_signal_to_one_process_stops_both_with_everything_saved(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     more = ("--set", "optim.steps=100000", "--set", "checkpoint.every_steps=100000")

@@ -206,6 +206,16 @@ def test_what_is_missing_is_said_and_no_error(tmp_path: Path) -> None:
     assert "github.com/McCartney01/SAM" in data
 
 
+def test_what_fetches_a_base_names_its_revision() -> None:
+    pinned = full().model.revision
+    assert pinned is not None
+    (weights, _) = plan(full())["missing"]
+    assert f"local cache at revision {pinned}; training" in weights
+    assert f"`hf download Salesforce/instructblip-vicuna-7b --revision {pinned} --local-dir DIR`" in weights
+    (weights, _) = plan(full(base="Salesforce/instructblip-vicuna-13b"))["missing"]
+    assert "revision" not in weights
+
+
 def test_data_that_is_there_is_counted(base: Path, tmp_path: Path) -> None:
     directory = tmp_path / "data" / "mmlink"
     directory.mkdir(parents=True)

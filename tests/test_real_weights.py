@@ -16,11 +16,14 @@ from transformers import InstructBlipForConditionalGeneration
 from benchmarks.parity import batch_of, configuration
 from samcli.data.batch import Batch
 from samcli.errors import UserError
+from samcli.evaluation.subject import Subject
+from samcli.model.adapter import method_record, save_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.load import load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DecodingRecipe, ModelRecipe
+from samcli.recipe import DecodingRecipe, EvalRecipe, ModelRecipe, SamRecipe
 from samcli.recipe_method import NO_METHOD, MethodRecipe
+from samcli.training.plan import plan
 from samcli.training.small.base import save_base
 from tests.small_models import save_small, save_t5, small_processor, small_sizes
 from tests.test_load import Bomb
@@ -85,6 +88,29 @@ def test_the_authors_checkpoint_is_an_adapter(
     found = tokens(captioner, batch_of(case))
     torch.testing.assert_close(found, case["visual_tokens_llm"].flatten(0, 1).view_as(found), rtol=0, atol=1e-5)
     assert captioner.caption(PICTURES, "what is shared", GREEDY) is not None
+
+
+def test_an_adapter_remembers_what_its_base_was_completed_from(
+    below: Path, state: dict[str, Tensor], tmp_path: Path
+) -> None:
+    name = released(tmp_path / "lavis.pth", {key: value for key, value in state.items() if not key.startswith(TRAINED)})
+    base = load_base(ModelRecipe(base=name, completed_from=str(below)))
+    method = MethodRecipe.model_validate({"guidance": {"from_layer": 1, "to_layer": 2}})
+    named = {"id": name, "revision": None, "hash": base.weights_hash, "completed_from": str(below)}
+    save_adapter(
+        tmp_path / "mine", SemanticAlignmentModel(base.model, method), {"base": named, **method_record(method)}
+    )
+    asked = EvalRecipe.model_validate({"adapter": str(tmp_path / "mine"), "model": {"device": "cpu"}})
+    given = load_model(adapter=str(tmp_path / "mine"), device="cpu")
+    assert Subject(asked).weights == Subject(asked, given).weights
+
+
+def test_two_checkpoints_do_not_complete_each_other(state: dict[str, Tensor], tmp_path: Path) -> None:
+    name = released(tmp_path / "sam.pth", state)
+    recipe = SamRecipe.model_validate({"model": {"base": name, "completed_from": name}})
+    for ask in (lambda: plan(recipe), lambda: load_base(recipe.model)):
+        with pytest.raises(UserError, match="a released checkpoint can't complete another one"):
+            ask()
 
 
 def test_parts_that_a_file_lacks_altogether_are_the_bases(

@@ -554,3 +554,15 @@ def test_an_unknown_key_like_no_other_is_answered_with_all_and_where_they_are_ex
     (message,) = faults(file, "zzz: 3\n")
     assert message.startswith("FILE: zzz: unknown key; known: kind, seed, ")
     assert message.endswith("; docs/recipes.md explains all")
+
+
+def test_a_pinned_revision_goes_with_its_base(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("model: {base: a/b, revision: abc}\n")
+
+    def revision(*overrides: tuple[str, Any]) -> str | None:
+        return load_recipe(SamRecipe, path, overrides).model.revision
+
+    assert revision() == revision(("seed", 1)) == "abc"
+    assert revision(("model.base", "c/d")) is None
+    assert revision(("model.base", "c/d"), ("model.revision", "xyz")) == "xyz"

@@ -121,7 +121,6 @@ def first_process_first(accelerator: Accelerator) -> Iterator[None]:
     yield
     if accelerator.is_main_process:
         torch.distributed.barrier(group)
-    torch.distributed.destroy_process_group(group)
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
