@@ -95,46 +95,43 @@ def test_a_process_that_dies_takes_the_run_down_with_its_error_in_under_a_minute
     assert "SIGKILL" in errors
 
 
+def fail_in_two(script: Path, change: str, *arguments: str) -> str:
+    """The errors of a training in two processes that run `change`, lines of Python, before the command line."""
+    script.write_text(f"import os\nfrom samcli.cli import main\n{change}main()\n")
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    command = [sys.executable, *launcher, str(script), "train", *arguments, *SHORT]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+    made = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+    assert made.returncode != 0
+    return made.stderr
+
+
 def test_an_error_of_one_process_names_it(recipe: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.py"
-    broken.write_text(
-        "import os, samcli.training.sam_job as job\n"
+    change = (
+        "import samcli.training.sam_job as job\n"
         "from samcli.errors import UserError\n"
-        "from samcli.cli import main\n"
         "make = job.Batches.of\n"
         "def of(self, samples, chances=None):\n"
         "    if os.environ['RANK'] == '1':\n"
         "        raise UserError('the disk of this machine is gone')\n"
         "    return make(self, samples, chances)\n"
         "job.Batches.of = of\n"
-        "main()\n"
     )
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    command = [sys.executable, *launcher, str(broken), "train", str(recipe), "--out", str(tmp_path / "run"), *SHORT]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    made = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
-    assert made.returncode != 0
-    assert "rank 1: error: the disk of this machine is gone" in made.stderr
+    errors = fail_in_two(tmp_path / "broken.py", change, str(recipe), "--out", str(tmp_path / "run"))
+    assert "rank 1: error: the disk of this machine is gone" in errors
 
 
 def test_processes_that_see_different_checkpoints_are_told_so(recipe: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.py"
-    broken.write_text(
-        "import os, samcli.training.loop as loop\n"
-        "from samcli.cli import main\n"
+    change = (
+        "import samcli.training.loop as loop\n"
         "if os.environ['RANK'] == '1':\n"
         "    loop.latest_checkpoint = lambda directory: None\n"
-        "main()\n"
     )
     out = tmp_path / "run"
     finish(launch(1, recipe, out, *SHORT))
     (out / "results.json").unlink()
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(broken)]
-    command += ["train", str(recipe), "--out", str(out), "--resume", *SHORT]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    made = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
-    assert made.returncode != 0
-    assert "the processes see checkpoints of steps [6, 0]" in made.stderr
+    errors = fail_in_two(tmp_path / "broken.py", change, str(recipe), "--out", str(out), "--resume")
+    assert "the processes see checkpoints of steps [6, 0]" in errors
 
 
 def test_a_signal_to_one_process_stops_both_with_everything_saved(recipe: Path, tmp_path: Path) -> None:

@@ -50,8 +50,7 @@ def ablation_table(results: Json) -> Table:
     """The results of `sam ablate` (its JSON shape): dataset by dataset the rows, below each its differences to others.
 
     A difference is the row's mean minus the other's, with its interval and p. Linking follows by numbers of images,
-    then averages, and the paper's Table 3
-    where the results say that it is repeated (`paper`).
+    then averages, and the paper's Table 3 where the results say that it is repeated (`paper`).
     """
     rows: list[Json] = results["rows"]
     found = {key for row in rows for entry in row["datasets"].values() for key in entry}
