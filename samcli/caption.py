@@ -13,7 +13,7 @@ from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.memory import enough_memory
 from samcli.recipe import DecodingChanges, DecodingRecipe, ModelRecipe
-from samcli.recipe_file import load_recipe, parse_overrides
+from samcli.recipe_file import load_with_flags
 from samcli.recipe_section import Positive, Section
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def run_caption(
         raise UserError("--image-root and --batch-size are for --batch FILE.jsonl: leave them out")
     given: dict[str, Any] = {"model.base": model, "model.device": device, "model.dtype": dtype}
     given |= {"decoding.beams": beams, "decoding.max_length": max_length, "batch_size": batch_size}
-    overrides = [*parse_overrides(settings), *((key, value) for key, value in given.items() if value is not None)]
-    flags = load_recipe(_Flags, None, overrides)
+    flags = load_with_flags(_Flags, None, settings, given)
     root = Path(image_root).expanduser() if image_root else None
     if batch is not None:
         read_requests(batch, root)

@@ -385,10 +385,9 @@ def caption(
 
 def _recipe(schema: Any, name: str | None, settings: list[str] | None, flags: dict[str, Any]) -> Any:
     """The recipe of that name (or the defaults), changed by --set and then by the flags that were given."""
-    from samcli.recipe_file import find_recipe, load_recipe, parse_overrides
+    from samcli.recipe_file import find_recipe, load_with_flags
 
-    overrides = parse_overrides(settings or []) + [(key, value) for key, value in flags.items() if value is not None]
-    return load_recipe(schema, find_recipe(name) if name else None, overrides)
+    return load_with_flags(schema, find_recipe(name) if name else None, settings or (), flags)
 
 
 def _rehearsed(rehearse: Any, recipe: Any, missing: list[str]) -> Any:

@@ -91,6 +91,17 @@ def load_recipe(
     return chosen.model_validate(given)
 
 
+def load_with_flags(
+    schema: type[Recipe] | tuple[type[Recipe], ...],
+    path: Path | None,
+    settings: Iterable[str],
+    flags: dict[str, Any],
+) -> Recipe:
+    """`load_recipe` with `--set` settings over the file, and over those the flags that were given, by dotted keys."""
+    given = [(key, value) for key, value in flags.items() if value is not None]
+    return load_recipe(schema, path, [*parse_overrides(settings), *given])
+
+
 def _let_go(in_file: dict[str, Any], overrides: Sequence[Override]) -> list[Override]:
     """What of a file goes with a value that is overridden: a revision is one of the file's own base."""
     section = in_file.get("model")
