@@ -98,14 +98,20 @@ def data_root(option: str | None) -> Path:
     return Path(option or os.environ.get("SAM_DATA") or "data").expanduser()
 
 
-def find_dataset(name: str, root: Path) -> Path:
+def has_annotations(directory: Path) -> bool:
+    """Whether a directory holds a data set in the released format."""
+    return os.path.isfile(directory / ANNOTATIONS)
+
+
+def find_dataset(name: str, root: Path, holds: Callable[[Path], bool] = has_annotations) -> Path:
     """The directory under `root` that holds the data set, whatever the case, `-` and `_` of its name.
 
-    Raises UserError that says where was looked, what is expected there and, for the paper's sets, where to get it.
+    `holds` tells whether a directory of the name is complete. Raises UserError that says where was looked, what is
+    expected there and, for the paper's sets, where to get it.
     """
     source = next((source for source in SOURCES if plain_name(source.name) == plain_name(name)), None)
     found = sorted(path for path in _directories(root) if plain_name(path.name) == plain_name(name))
-    complete = [path for path in found if os.path.isfile(path / ANNOTATIONS)]
+    complete = [path for path in found if holds(path)]
     if len(complete) > 1:
         raise UserError(f"{name}: {root} holds {' and '.join(path.name for path in complete)}; rename all but one")
     if not complete:
@@ -240,7 +246,11 @@ def _how_to_get(name: str, root: Path, source: Source | None, found: list[Path])
         f"{name}: {what}" + ("" if root.is_dir() else " (which doesn't exist)"),
         f"expected: {root / directory / ANNOTATIONS}, a JSON list of "
         '{"id": 0, "img_list": ["images/0.jpg", ...], "instruction": "...", "output": "..."}, '
-        f"image paths relative to {directory}/",
+        f"image paths relative to {directory}/"
+        + (
+            "; sam eval also takes core/core.json as DEMON has it, and most datasets as they were released"
+            * bool(source)
+        ),
         "name another place: $SAM_DATA, --data-root (sam eval) or --set data.root=DIR (sam train)",
     ]
     if os.path.isfile(Path(name) / ANNOTATIONS):

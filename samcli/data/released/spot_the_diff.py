@@ -1,0 +1,40 @@
+"""Spot-the-Diff (harsh19/spot-the-diff): data/annotations/{train,val,test}.json beside resized_images/."""
+
+from pathlib import Path
+
+from samcli.data.released.reading import Collected, Pictures, Place, images_in_a_row, read_release, records_of, texts_of
+from samcli.errors import UserError
+from samcli.recipe_reading import ReadingRecipe
+
+_FILES = ("data/annotations/{}.json", "annotations/{}.json", "data/{}.json", "{}.json")
+
+
+def find(place: Place, reading: ReadingRecipe) -> Path | None:
+    """The file of the split, if it is there."""
+    return place.first(*(name.format(reading.split) for name in _FILES))
+
+
+def read(place: Place, reading: ReadingRecipe) -> Collected:
+    """A sample for each record, or, with references `all`, for each pair of pictures.
+
+    A record's sentences are the parts of one description; other annotators' descriptions of the same pair are further
+    records of the same id, which therefore is no key. No published file joins those, so `merged` doesn't either.
+    """
+    path = find(place, reading)
+    if path is None:
+        raise UserError(f"{place.directory}: there is no {reading.split}.json, the split {reading.split!r}")
+    found = Collected("Spot-the-Diff", reading, "differences")
+    pictures = Pictures(place, ("resized_images", "data/resized_images", "images", "data/images"))
+    descriptions: dict[str, list[str]] = {}
+    for number, record in enumerate(records_of(path, read_release(path), img_id=str, sentences=list)):
+        whole = ". ".join(text.strip() for text in texts_of(record["sentences"]) if text.strip())
+        if not whole:
+            found.drop(f"{record['img_id']}, record {number}", "no reference that isn't blank")
+            continue
+        descriptions.setdefault(record["img_id"], []).append(whole)
+    for pair, texts in descriptions.items():
+        images = [pictures.find(pair), pictures.find(f"{pair}_2")]
+        groups = [texts] if reading.references == "all" else [[text] for text in texts]
+        for group in groups:
+            found.add(pair, images, f"{images_in_a_row(2)}Difference:", group)
+    return found
