@@ -202,9 +202,23 @@ def evaluate(
     export_requests: Annotated[
         Path | None, typer.Option(help="Write instructions and image paths; do no more.")
     ] = None,
-    protocol: Annotated[str | None, typer.Option(help="released: the paper's scorer.")] = None,
-    control: Annotated[str | None, typer.Option(help="shuffle: later images come from the next sample.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="released: the paper's scorer; coco: PTB tokens, as coco-caption (needs Java).")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Directory of an earlier run: differences to it, with p.")
+    ] = None,
+    control: Annotated[
+        str | None, typer.Option(help="shuffle: pictures of other samples; blank: black pictures.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Samples of each dataset.")] = None,
+    check_invariance: Annotated[
+        bool, typer.Option("--check-invariance", help="Ask 100 samples again, each alone, and count what changes.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes (ray: actors), each with the model. Default: 1.")
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="local, or ray: Ray Data on a cluster.")] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Directory of the run. Default: runs/TASK-MODEL-..., one for each recipe."),
@@ -244,18 +258,26 @@ def evaluate(
         "decoding.beams": beams,
         "decoding.max_length": max_length,
         "seed": seed,
+        "workers": workers,
+        "engine": engine,
     }
     resolved = _recipe(EvalRecipe, recipe, settings, flags)
     of_the_model: dict[str, Any] = {"--model": model, "--adapter": adapter, "--device": device, "--dtype": dtype}
     of_the_model |= {"--batch-size": batch_size, "--beams": beams, "--max-length": max_length}
+    of_the_model |= {"--workers": workers, "--engine": engine, "--check-invariance": check_invariance or None}
     if predictions is not None:
         _refuse(of_the_model, "--predictions scores answers that are there, and no model runs")
     if export_requests is not None:
-        _refuse(of_the_model | {"--predictions": predictions}, "--export-requests writes what is to be asked, no more")
+        _refuse(
+            of_the_model | {"--predictions": predictions, "--baseline": baseline},
+            "--export-requests writes what is to be asked, no more",
+        )
     text = run_evaluation(
         resolved,
         out or default_out(resolved, predictions),
         predictions=predictions,
+        baseline=baseline,
+        invariance=check_invariance,
         export_requests=export_requests,
         overwrite=overwrite,
         form=form,

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -207,6 +208,13 @@ def contents_hash(paths: Iterable[Path]) -> str:
     for path in paths:
         with suppress(OSError):
             if os.path.isfile(path):
-                digest.update(sha256(path).encode())
+                state = os.stat(path)
+                digest.update(_sha256_of(path, state.st_size, state.st_mtime_ns).encode())
         digest.update(b";")
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def _sha256_of(path: Path, _size: int, _changed: int) -> str:
+    """The hash of a file that hasn't changed since: pictures are asked about many times in one run."""
+    return sha256(path)

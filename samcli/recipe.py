@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from samcli.errors import UserError
 from samcli.recipe_method import GuidanceRecipe, LinearRecipe, MethodRecipe, MmiclRecipe, VpgcRecipe, check_context
+from samcli.recipe_reading import ReadingRecipe
 from samcli.recipe_section import Positive, Section, Share
 
 
@@ -291,6 +292,10 @@ class SynthRecipe(Section):
     workers: int = Field(0, ge=0, description="processes; 0: as many as cores")
 
 
+NO_ADAPTER = "none"
+"""What `adapter` says for the bare base."""
+Protocol = Literal["released", "coco"]
+Control = Literal["shuffle", "blank"]
 Task = Literal["group-captioning", "storytelling", "change-captioning", "linking"]
 
 
@@ -305,13 +310,24 @@ class EvalRecipe(Section):
         None, description="what `sam train` wrote; none: the bare base; null: tiny's own with tiny, else none"
     )
     decoding: DecodingChanges = DecodingChanges()
-    protocol: Literal["released"] = Field("released", description="how answers are scored")
-    control: Literal["shuffle"] | None = Field(
-        None, description="shuffle: the images after the first come from the next sample"
+    reading: ReadingRecipe = ReadingRecipe()
+    protocol: Protocol = Field(
+        "released", description="how answers are scored: as the paper's scorer does, or as coco-caption does"
+    )
+    control: Control | None = Field(
+        None,
+        description="shuffle: pictures come from the next sample (linking: all but the first); blank: they are black",
     )
     batch_size: Positive = Field(20, description="samples answered at once")
     limit: Positive | None = Field(None, description="samples of each dataset, from the start; null: all")
     seed: int = Field(0, description="of the bootstrap")
+    workers: Positive = Field(1, description="processes (ray: actors) that answer, each with a model of its own")
+    engine: Literal["local", "ray"] = Field(
+        "local", description="local: processes of this machine; ray: actors of Ray Data, on a cluster"
+    )
+    reuse_answers: bool = Field(
+        True, description="take answers that the same model gave to the same question before, from a cache"
+    )
     data_root: str | None = Field(None, description="directory of the datasets; null: $SAM_DATA, else ./data")
     image_root: str | None = Field(
         None, description="directory that images and links may lead to; null: none but the dataset's own"
@@ -346,6 +362,11 @@ class AblateRecipe(Section):
     decoding: DecodingChanges = DecodingChanges()
     batch_size: Positive = Field(20, description="samples answered at once")
     limit: Positive | None = Field(None, description="samples of each dataset; null: all")
+    reading: ReadingRecipe = ReadingRecipe()
+    data_root: str | None = Field(None, description="directory of the datasets; null: $SAM_DATA, else ./data")
+    image_root: str | None = Field(
+        None, description="directory that images and links may lead to; null: none but the dataset's own"
+    )
     paper: Literal["table3", "figure5"] | None = Field(
         None, description="what the rows repeat: table3 prints the paper's beside them, figure5 draws layers l and k"
     )

@@ -27,13 +27,13 @@ UNITS = {
     "heads": "vision_heads qformer_heads llm_heads",
     "layer": "from_layer to_layer layer",
     "visual tokens": "queries",
-    "pictures": "pictures held_out",
+    "pictures": "pictures held_out group",
     "processes": "workers",
     "beams": "beams",
     "checkpoints": "keep",
     "tries": "attempts",
     "seeds": "seeds",
-    "none": "seed learning_rate min_learning_rate warmup_learning_rate weight_decay betas clip_norm "
+    "none": "seed instructions learning_rate min_learning_rate warmup_learning_rate weight_decay betas clip_norm "
     "repetition_penalty length_penalty word_weight rank",
 }
 """The unit of each number, by the last part of its key; `none` has those that are plain numbers."""

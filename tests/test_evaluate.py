@@ -16,13 +16,15 @@ from PIL import Image
 from samcli.data.sample import Sample, read_annotations, write_annotations
 from samcli.errors import Interrupted, UserError
 from samcli.evaluation import tasks
-from samcli.evaluation.control import control_rates, shuffle
+from samcli.evaluation.control import control_rates, shuffle_links
 from samcli.evaluation.entries import Answered, judge, linking_entry
-from samcli.evaluation.predict import OwnAnswers, predict
+from samcli.evaluation.own_answers import OwnAnswers
+from samcli.evaluation.own_subject import OwnSubject as Subject
+from samcli.evaluation.predict import Here, predict
 from samcli.evaluation.predictions import Prediction
 from samcli.evaluation.result_tables import evaluation_table
-from samcli.evaluation.run import evaluate, export_requests, not_comparable
-from samcli.evaluation.subject import Subject
+from samcli.evaluation.results import not_comparable
+from samcli.evaluation.run import evaluate, export_requests
 from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.load import load_model
@@ -92,7 +94,7 @@ def without_seconds(path: Path) -> list[dict[str, Any]]:
 
 
 def answer_all(captioner: Captioner, samples: list[Sample], path: Path) -> list[Prediction]:
-    return predict(OwnAnswers(captioner, "d", GREEDY, 4), "d", samples, path, 4)
+    return predict(Here(lambda: OwnAnswers(captioner, "d", GREEDY, 4)), "d", samples, path, 4)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 4, 9, 10])
@@ -118,12 +120,12 @@ def test_shared_features_change_nothing(captioner: Captioner, tmp_path: Path) ->
     samples, seen = make_dataset(tmp_path, 6), {}  # type: ignore[var-annotated]
     plain = answer_all(captioner, samples, tmp_path / "plain.jsonl")
     for name in ("first.jsonl", "second.jsonl"):
-        cached = predict(OwnAnswers(captioner, "d", GREEDY, 4, seen), "d", samples, tmp_path / name, 4)
+        cached = predict(Here(lambda: OwnAnswers(captioner, "d", GREEDY, 4, seen)), "d", samples, tmp_path / name, 4)
         assert [one.text for one in cached] == [one.text for one in plain]
         for image in (tmp_path / "images").iterdir():  # the second time they aren't needed
             image.unlink()
             image.write_bytes(b"gone")
-    assert list(seen) == [("d", 0, 4), ("d", 4, 2)]
+    assert list(seen) == [("d", (0, 1, 2, 3)), ("d", (4, 5))]
 
 
 def test_a_sample_that_fails_leaves_its_neighbours_their_answers(captioner: Captioner, tmp_path: Path) -> None:
@@ -226,7 +228,7 @@ def test_batches_are_halved_when_memory_runs_out(
         return check
 
     samples = make_dataset(tmp_path, 6)
-    expected = predict(OwnAnswers(captioner, "d", GREEDY, 1), "d", samples, tmp_path / "one.jsonl", 1)
+    expected = predict(Here(lambda: OwnAnswers(captioner, "d", GREEDY, 1)), "d", samples, tmp_path / "one.jsonl", 1)
     with monkeypatch.context() as patch:
         patched(patch, captioner, too_large_for(1))
         made = answer_all(captioner, samples, tmp_path / "p.jsonl")
@@ -266,7 +268,7 @@ def test_results_have_the_shape_that_scripts_rely_on(
     made = {path.name for path in out.glob("[!.]*")}
     assert made == {"recipe.yaml", "environment.json", "predictions", "results.json"}
     assert len(evaluation_table(results).rows) == 13  # two datasets, their average, and ten published rows of AESOP
-    monkeypatch.setattr("samcli.evaluation.subject.load_model", None)  # finished: no model is needed
+    monkeypatch.setattr("samcli.evaluation.own_subject.load_model", None)  # finished: no model is needed
     assert evaluate(recipe, out) == results
 
 
@@ -450,14 +452,14 @@ def test_linking_is_told_by_the_number_of_images() -> None:
 
 def test_the_control_takes_later_pictures_from_the_next_sample(base: Path, tmp_path: Path) -> None:
     samples = make_dataset(tmp_path / "links", 3, provenance=linked(SOFA, CHAIR))
-    names = [[image.name for image in sample.images] for sample in shuffle(samples)]
+    names = [[image.name for image in sample.images] for sample in shuffle_links(samples)]
     assert names == [["0-0.png", "1-1.png"], ["1-0.png", "2-1.png"], ["2-0.png", "0-1.png"]]
     with pytest.raises(UserError, match="at least two samples"):
-        shuffle(samples[:1])
+        shuffle_links(samples[:1])
     results = evaluate(eval_recipe(base, tmp_path, "linking", "links", control="shuffle"), tmp_path / "run")
     entry = results["datasets"]["links"]
     assert {"former_shared", "other_things", "former_minus_others"} < entry.keys()
-    assert entry["ci95"].keys() == entry.keys() - {"n", "failed", "failed_ids", "ci95"}
+    assert entry["ci95"].keys() == entry.keys() - {"n", "failed", "failed_ids", "ci95", "data"}
 
 
 def test_linking_needs_to_know_what_is_shared(base: Path, tmp_path: Path) -> None:

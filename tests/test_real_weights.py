@@ -16,7 +16,7 @@ from transformers import InstructBlipForConditionalGeneration
 from benchmarks.parity import batch_of, configuration
 from samcli.data.batch import Batch
 from samcli.errors import UserError
-from samcli.evaluation.subject import Subject
+from samcli.evaluation.own_subject import OwnSubject as Subject
 from samcli.model.adapter import method_record, save_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.load import load_base, load_model

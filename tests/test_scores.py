@@ -11,14 +11,18 @@ import pytest
 from rouge import Rouge
 
 from samcli.errors import UserError
-from samcli.evaluation.scores import Scores, clean_up, rouge_l, score_released, signature
+from samcli.evaluation import scores as scoring
+from samcli.evaluation.released_protocol import clean_up, rouge_l
+from samcli.evaluation.scores import Scores, signature
 
 GOLDENS = Path(__file__).parent / "goldens" / "scores-a"
 
 
 def score(*pairs: tuple[str, str]) -> Scores:
     predictions, references = zip(*pairs, strict=True)
-    return score_released([str(place) for place in range(len(pairs))], predictions, [[text] for text in references])
+    return scoring.score(
+        "released", [str(place) for place in range(len(pairs))], predictions, [[text] for text in references]
+    )
 
 
 @pytest.mark.parametrize("dataset", ["AESOP", "VIST"])
@@ -26,7 +30,8 @@ def test_equals_the_released_scorer(dataset: str) -> None:
     records = json.loads((GOLDENS / dataset / "pred.json").read_text())
     whole = json.loads((GOLDENS / dataset / "eval.json").read_text())
     samples = json.loads((GOLDENS / dataset / "eval_score.json").read_text())
-    ours = score_released(
+    ours = scoring.score(
+        "released",
         [str(record["sample_id"]) for record in records],
         [record["pred_response"] for record in records],
         [[record["gt_response"]] for record in records],
@@ -80,7 +85,7 @@ def test_cider_by_hand() -> None:
 
 
 def test_several_references_are_for_all_three_scores() -> None:
-    scores = score_released(["0", "1"], ["a b c d", "e f g h"], [["x y z", "a b c d"], ["e f g h"]])
+    scores = scoring.score("released", ["0", "1"], ["a b c d", "e f g h"], [["x y z", "a b c d"], ["e f g h"]])
     assert scores.rouge_l == pytest.approx(100)
     assert scores.bleu_4 == pytest.approx(100)
     assert scores.samples[0].cider == pytest.approx(5)  # the mean over the references
@@ -118,21 +123,21 @@ def test_marks_never_crash_the_scorer() -> None:
 
 def test_repeated_ids_are_refused() -> None:
     with pytest.raises(UserError, match=r"unique; these repeat: 'b'$"):
-        score_released(["a", "b", "b"], ["x"] * 3, [["x"]] * 3)
+        scoring.score("released", ["a", "b", "b"], ["x"] * 3, [["x"]] * 3)
 
 
 def test_empty_references_are_refused_by_name() -> None:
     with pytest.raises(UserError, match="'1', '2', '3', '4', '5' and 2 more"):
         score(("a", "b"), *[("a", "?!")] * 7)
     with pytest.raises(UserError, match=r"without a reference .*: 'a'$"):
-        score_released(["a"], ["x"], [[]])
+        scoring.score("released", ["a"], ["x"], [[]])
     with pytest.raises(UserError, match="no samples"):
-        score_released([], [], [])
+        scoring.score("released", [], [], [])
 
 
 def test_lists_of_different_lengths_are_a_fault_of_the_caller() -> None:
     with pytest.raises(ValueError, match="2 ids, 1 predictions"):
-        score_released(["a", "b"], ["x"], [["x"]])
+        scoring.score("released", ["a", "b"], ["x"], [["x"]])
 
 
 def test_scores_are_the_same_every_time_and_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +151,7 @@ def test_signature_names_what_a_number_depends_on() -> None:
     scores = score(("a", "b"), ("c", "d"))
     assert signature(scores, scores) == (
         "protocol:released|clean:released-32-stops|case:lower|tok:blanks"
-        f"|rouge:{version('rouge')}|pycocoevalcap:{version('pycocoevalcap')}|df:scored-references|refs:1|n:2+2"
+        f"|rouge:{version('rouge')}|pycocoevalcap:{version('pycocoevalcap')}|df:scored-references|refs:1|n:2+2|data:{scores.data}+{scores.data}"
     )
 
 

@@ -9,7 +9,8 @@ from pycocoevalcap.bleu.bleu import Bleu
 
 from samcli.evaluation import statistics
 from samcli.evaluation.bleu import bleu_counts, corpus_bleu
-from samcli.evaluation.scores import clean_up, score_released
+from samcli.evaluation.released_protocol import clean_up
+from samcli.evaluation.scores import score
 from samcli.evaluation.statistics import (
     average_of,
     bleu_of,
@@ -140,8 +141,8 @@ def test_evidence_of_a_run_gives_its_scores_x100() -> None:
     records = json.loads((GOLDENS / "VIST" / "pred.json").read_text())
     ids = [str(record["sample_id"]) for record in records]
     references = [[record["gt_response"]] for record in records]
-    run = score_released(ids, [record["pred_response"] for record in records], references)
-    worse = score_released(ids, ["a"] * len(ids), references)
+    run = score("released", ids, [record["pred_response"] for record in records], references)
+    worse = score("released", ids, ["a"] * len(ids), references)
     for metric, evidence in evidence_of([run]).items():
         found = estimate(evidence)
         assert found.value == pytest.approx(getattr(run, metric))
@@ -152,7 +153,7 @@ def test_evidence_of_a_run_gives_its_scores_x100() -> None:
 
 
 def test_runs_over_different_samples_are_not_one_row() -> None:
-    first, second = (score_released([name], ["a"], [["a"]]) for name in "ab")
+    first, second = (score("released", [name], ["a"], [["a"]]) for name in "ab")
     with pytest.raises(ValueError, match="the same samples"):
         evidence_of([first, second])
 

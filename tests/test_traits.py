@@ -13,7 +13,8 @@ from torch import Tensor
 from samcli.data.batch import Batch
 from samcli.data.sample import Sample
 from samcli.errors import UserError
-from samcli.evaluation.predict import OwnAnswers, predict
+from samcli.evaluation.own_answers import OwnAnswers
+from samcli.evaluation.predict import Here, predict
 from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner
 from samcli.model.features import FeaturesInMemory
@@ -100,7 +101,13 @@ def test_an_adapter_is_served_with_the_lengths_that_it_was_trained_with(
     sample = Sample(0, (), "what do both pictures show", ("x",))
     picture = tmp_path / "a.png"
     Image.new("RGB", (9, 9)).save(picture)
-    predict(OwnAnswers(captioner, "d", GREEDY, 1), "d", [replace(sample, images=(picture,))], tmp_path / "p.jsonl", 1)
+    predict(
+        Here(lambda: OwnAnswers(captioner, "d", GREEDY, 1)),
+        "d",
+        [replace(sample, images=(picture,))],
+        tmp_path / "p.jsonl",
+        1,
+    )
     assert [batch.qformer_ids.shape[1] for batch in seen] == [3, 3]
     assert load_model(None, str(trained(saved, tmp_path / "plain")), device="cpu").text == TextRecipe()
     damaged = trained(saved, tmp_path / "damaged", recipe={"text": {"qformer_tokens": -1}})

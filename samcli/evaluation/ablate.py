@@ -11,6 +11,7 @@ from samcli.console import say
 from samcli.errors import UserError
 from samcli.evaluation.ablation_plan import RUN_RESUMED_WITH, Run, chosen, chosen_datasets, plan_runs
 from samcli.evaluation.ablation_results import Dataset, summarise
+from samcli.evaluation.answer_file import AnswerFile
 from samcli.evaluation.entries import (
     Answered,
     caption_entry,
@@ -20,8 +21,9 @@ from samcli.evaluation.entries import (
 )
 from samcli.evaluation.figure5 import draw_figure5
 from samcli.evaluation.interval_plot import draw_intervals
-from samcli.evaluation.predict import OwnAnswers, SeenBatches, count_answered, predict
-from samcli.evaluation.tasks import LINKING, load_samples
+from samcli.evaluation.own_answers import OwnAnswers, SeenBatches
+from samcli.evaluation.predict import here, predict
+from samcli.evaluation.tasks import LINKING, load_dataset
 from samcli.files import write_json
 from samcli.lock import Busy, locked
 from samcli.model.adapter import find_adapter
@@ -73,7 +75,7 @@ def ablate(
         )
     runs = plan_runs(recipe, out)
     wanted = chosen(runs, only)
-    datasets = [Dataset(task, name, load_samples(task, name)[: recipe.limit]) for task, name in chosen_datasets(recipe)]
+    datasets = [_dataset(recipe, task, name) for task, name in chosen_datasets(recipe)]
     with _opened(recipe, out, overwrite, whole=not only):
         for run in runs:
             if not (overwrite and run in wanted):
@@ -88,6 +90,11 @@ def ablate(
             write_json(out / RESULTS, results)
             (draw_figure5 if recipe.paper == "figure5" else draw_intervals)(results, out / "figures")
         return results
+
+
+def _dataset(recipe: AblateRecipe, task: str, name: str) -> Dataset:
+    found = load_dataset(task, name, recipe.data_root, recipe.image_root, recipe.reading)
+    return Dataset(task, name, found.samples[: recipe.limit])
 
 
 @contextmanager
@@ -125,7 +132,7 @@ def _check_run(run: Run, datasets: Sequence[Dataset], *, goes_on_with: bool) -> 
         goes_on(run.folder, run.recipe, RUN_RESUMED_WITH)
     for dataset in datasets if run.finished else ():
         path = run.predictions(dataset.name)
-        if count_answered(path, dataset.samples) < len(dataset.samples):
+        if AnswerFile(path, dataset.name, dataset.samples).missing:
             raise UserError(
                 f"{path} lacks answers to some samples: the dataset or the file has changed since; "
                 "--overwrite starts anew"
@@ -161,7 +168,7 @@ def _carry_out(run: Run, datasets: Sequence[Dataset], common: _Common, *, overwr
             path = run.predictions(dataset.name)
             at_once = run.recipe.batch_size
             answers = OwnAnswers(captioner, dataset.name, run.recipe.decoding, at_once, seen)
-            made = predict(answers, dataset.name, dataset.samples, path, at_once)
+            made = predict(here(answers), dataset.name, dataset.samples, path, at_once)
             answered = Answered(dataset.name, dataset.samples, made)
             report_failures(answered)
             entries[dataset.name] = _entry(dataset.task, answered)

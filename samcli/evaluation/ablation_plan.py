@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from samcli.data.dataset import read_dataset
 from samcli.errors import UserError
-from samcli.evaluation.tasks import datasets_of, directory_of, task_of
+from samcli.evaluation.tasks import datasets_of, task_of
 from samcli.recipe import RESUMED_WITH, AblateRecipe, DecodingRecipe, ModelRecipe, Row, RowRecipe, SamRecipe
 from samcli.recipe_file import changed_settings, find_recipe, load_recipe
 from samcli.recipe_yaml import read_yaml
@@ -153,7 +154,7 @@ def dry_run(recipe: AblateRecipe, out: Path, *, only: Sequence[str] | None = Non
     missing = [fault for model in _distinct(one.model for one in trainings) for fault in missing_weights(model)]
     read = _distinct(run.recipe.training.data for run in runs if run.row.train)
     missing += [fault for data in read for fault in find_training_data(data, None).missing]
-    missing += [fault for name in datasets for fault in _missing_dataset(name)]
+    missing += [fault for name in datasets for fault in _missing_dataset(recipe, name)]
     counts = trained_numbers(trainings)
     listed = [
         {
@@ -173,11 +174,11 @@ def _distinct(settings: Iterable[Settings]) -> list[Settings]:
     return list(dict.fromkeys(settings))
 
 
-def _missing_dataset(name: str) -> list[str]:
+def _missing_dataset(recipe: AblateRecipe, name: str) -> list[str]:
     """Where a dataset was looked for in vain; the world's sets are made on first use, so they are never missing."""
     try:
         if not name.startswith("world-"):
-            directory_of(name, None)
+            read_dataset(name, recipe.data_root, recipe.reading, recipe.image_root)
     except UserError as error:
         return [str(error)]
     return []

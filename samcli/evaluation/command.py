@@ -27,6 +27,8 @@ def run_evaluation(
     out: Path,
     *,
     predictions: Path | None,
+    baseline: Path | None,
+    invariance: bool,
     export_requests: Path | None,
     overwrite: bool,
     form: str,
@@ -36,7 +38,9 @@ def run_evaluation(
     if export_requests is not None:
         say(f"{write_requests(recipe, export_requests)} requests written to {export_requests}")
         return ""
-    results = evaluate(recipe, out, predictions=predictions, overwrite=overwrite)
+    results = evaluate(
+        recipe, out, predictions=predictions, baseline=baseline, invariance=invariance, overwrite=overwrite
+    )
     return render(results, evaluation_table(results), chosen)
 
 

@@ -1,26 +1,57 @@
-"""The control of linking: pictures that have nothing to link, and what the model names all the same."""
+"""Controls that catch a model which ignores its pictures: the same questions with other people's, or black ones."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.evaluation.predictions import Prediction
 from samcli.evaluation.statistics import Estimate, compare, estimate, mean_of, proportion
-from samcli.evaluation.tasks import first_things, shared_thing
+from samcli.evaluation.tasks import LINKING, first_things, shared_thing
+from samcli.recipe import Control
 from samcli.synth.world.grammar import read_mentions
+
+BLACK = Path(__file__).parents[1] / "assets" / "black.png"
+
+
+def controlled(task: str, samples: Sequence[Sample], control: Control | None) -> Sequence[Sample]:
+    """The samples as a control asks them; as they are without one. Raises UserError when there is one sample only."""
+    if control == "blank":
+        return [replace(sample, images=(BLACK,) * len(sample.images)) for sample in samples]
+    if control == "shuffle":
+        return shuffle_links(samples) if task == LINKING else shuffle(samples)
+    return samples
 
 
 def shuffle(samples: Sequence[Sample]) -> list[Sample]:
+    """Each sample with all pictures of another one: of the next that has as many, else of the next.
+
+    The last takes those of the first.
+    """
+    _check_several(samples)
+    taken: list[Sample] = []
+    for place, sample in enumerate(samples):
+        others = [*samples[place + 1 :], *samples[:place]]
+        alike = (other for other in others if len(other.images) == len(sample.images))
+        taken.append(replace(sample, images=next(alike, others[0]).images))
+    return taken
+
+
+def shuffle_links(samples: Sequence[Sample]) -> list[Sample]:
     """The samples with their first image alone; the others come from the next sample, the last one's from the first."""
-    if len(samples) < 2:
-        raise UserError("the control needs at least two samples: the later images come from the next sample")
+    _check_several(samples)
     followers = [*samples[1:], samples[0]]
     return [
         replace(sample, images=sample.images[:1] + follower.images[1:])
         for sample, follower in zip(samples, followers, strict=True)
     ]
+
+
+def _check_several(samples: Sequence[Sample]) -> None:
+    if len(samples) < 2:
+        raise UserError("the control shuffle needs at least two samples: pictures come from the next one")
 
 
 def control_rates(samples: Sequence[Sample], predictions: Sequence[Prediction], seed: int) -> dict[str, Estimate]:

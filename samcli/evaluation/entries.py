@@ -1,7 +1,7 @@
 """What results say of one dataset, from its samples and the answers to them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,10 @@ from samcli.console import warn
 from samcli.data.sample import Sample
 from samcli.evaluation.control import control_rates, rounded
 from samcli.evaluation.predictions import Prediction
-from samcli.evaluation.scores import Scores, score_released
+from samcli.evaluation.scores import Scores, score
 from samcli.evaluation.statistics import Estimate, Evidence, estimate, evidence_of, mean_of, proportion
 from samcli.evaluation.tasks import LINKING, shared_thing
+from samcli.recipe import Protocol
 from samcli.synth.world.grammar import read_mentions
 
 CAPTION_METRICS = ("rouge_l", "cider", "bleu_4")
@@ -22,11 +23,16 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Answered:
-    """A dataset's samples, and an answer to each in the same order."""
+    """A dataset's samples, and an answer to each in the same order.
+
+    `data` says how the dataset was read, `unlike` what of it isn't as the paper had it.
+    """
 
     name: str
     samples: Sequence[Sample]
     predictions: Sequence[Prediction]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    unlike: Sequence[str] = ()
 
     @property
     def failed(self) -> list[Prediction]:
@@ -39,11 +45,11 @@ def metrics_of(task: str) -> tuple[str, ...]:
     return LINKING_METRICS if task == LINKING else CAPTION_METRICS
 
 
-def caption_scores(answered: Answered) -> Scores:
-    """Scores by the released protocol; a sample without an answer is scored as an empty one."""
+def caption_scores(answered: Answered, protocol: Protocol = "released") -> Scores:
+    """Scores by a protocol; a sample without an answer is scored as an empty one."""
     ids = [str(sample.id) for sample in answered.samples]
     texts = [prediction.text for prediction in answered.predictions]
-    return score_released(ids, texts, [sample.references for sample in answered.samples])
+    return score(protocol, ids, texts, [sample.references for sample in answered.samples])
 
 
 def judge(answer: str, sample: Sample) -> dict[str, bool]:
@@ -66,10 +72,10 @@ def judgements(answered: Answered) -> dict[str, list[bool]]:
     return {metric: [verdict[metric] for verdict in verdicts] for metric in LINKING_METRICS}
 
 
-def evidence(task: str, runs: Sequence[Answered]) -> dict[str, Evidence]:
+def evidence(task: str, runs: Sequence[Answered], protocol: Protocol = "released") -> dict[str, Evidence]:
     """What each metric of a dataset is made of, from one run a seed over the same samples."""
     if task != LINKING:
-        return evidence_of([caption_scores(run) for run in runs])
+        return evidence_of([caption_scores(run, protocol) for run in runs])
     found = [judgements(run) for run in runs]
     return {metric: mean_of([100 * np.array(one[metric], dtype=float) for one in found]) for metric in LINKING_METRICS}
 
@@ -77,12 +83,12 @@ def evidence(task: str, runs: Sequence[Answered]) -> dict[str, Evidence]:
 def linking_entry(answered: Answered, control: str | None, seed: int) -> dict[str, Any]:
     """{n, failed, failed_ids, named_in_full, named_in_part, ci95}, in percent with Wilson's intervals.
 
-    Where samples have different numbers of images, `by_images` has {n, METRIC} of each number. With a control, its
-    rates are added, see `control.control_rates`.
+    Where samples have different numbers of images, `by_images` has {n, METRIC} of each number. With the control
+    `shuffle`, its rates are added, see `control.control_rates`.
     """
     hits = judgements(answered)
     found: dict[str, Estimate] = {key: proportion(sum(hit), len(hit)) for key, hit in hits.items()}
-    if control is not None:
+    if control == "shuffle":
         found |= control_rates(answered.samples, answered.predictions, seed)
     return _counts(answered) | rounded(found) | _by_images(answered.samples, hits)
 

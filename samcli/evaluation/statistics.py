@@ -130,6 +130,17 @@ def proportion(successes: int, samples: int) -> Estimate:
     return Estimate(share * 100, max(0.0, float(centre - half)) * 100, min(1.0, float(centre + half)) * 100)
 
 
+def holm(ps: Sequence[float]) -> list[float]:
+    """Holm's correction of several p for their number: the chance of even one false finding stays below the level."""
+    order = sorted(range(len(ps)), key=lambda place: ps[place])
+    corrected = [0.0] * len(ps)
+    largest = 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(ps) - rank) * ps[place]))
+        corrected[place] = largest
+    return corrected
+
+
 def _value(evidence: Evidence) -> float:
     return float(np.mean(evidence.score(evidence.addends.sum(axis=1))))
 

@@ -1,107 +1,58 @@
-"""The model that is evaluated: what results call it, what tells its weights apart, and the model itself when needed."""
+"""The model that is evaluated: what results call it, what tells its weights apart, and its answers when needed."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from samcli.errors import UserError
-from samcli.evaluation.predict import Answers, OwnAnswers
-from samcli.lavis.client import LavisAnswers, LavisModel, is_lavis, parts_of
-from samcli.model.adapter import Adapter
+from samcli.evaluation.predict import Answers
+from samcli.lavis.client import is_lavis
 from samcli.model.captioner import Captioner
-from samcli.model.find import TINY, find_base, traits_of
-from samcli.model.load import load_model, named_adapter, resolve_device
-from samcli.model.traits import Traits
-from samcli.model.weights import loaded_weights, tensors_hash
-from samcli.recipe import DecodingRecipe, EvalRecipe
-
-NO_ADAPTER = "none"
+from samcli.recipe import NO_ADAPTER, DecodingRecipe, EvalRecipe
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A model named by a recipe, loaded on first use."""
-
-    recipe: EvalRecipe
-    given: Captioner | None = None
-
-    @cached_property
-    def adapter(self) -> Adapter | None:
-        """What was trained, if anything; `tiny` comes with its own."""
-        name = self.recipe.adapter
-        if name == NO_ADAPTER or (name is None and self.recipe.model.base != TINY):
-            return None
-        return named_adapter(name or TINY)
-
-    @property
-    def base(self) -> str:
-        """The recipe's base; where the recipe doesn't name one, that of the adapter."""
-        named = "base" in self.recipe.model.model_fields_set or self.adapter is None
-        return self.recipe.model.base if named or self.adapter is None else self.adapter.base
+class Subject(Protocol):
+    """A model named by a recipe; what is dear about it is loaded on first use."""
 
     @property
     def name(self) -> str:
-        """What results call the model: its base, and its adapter unless it is the one that `tiny` comes with."""
-        if self.given is not None:
-            return self.given.name if self.given.adapter is None else f"{self.given.name} + {self.given.adapter}"
-        if self.recipe.adapter == NO_ADAPTER:
-            return f"{self.base} (no adapter)"
-        return self.base if self.recipe.adapter in (None, self.base) else f"{self.base} + {self.recipe.adapter}"
-
-    @cached_property
-    def traits(self) -> Traits:
-        """What its base is like, told without loading it."""
-        return self.given.traits if self.given is not None else traits_of(self.base, self._asked_revision)
+        """What results call it."""
+        ...
 
     @property
-    def _asked_revision(self) -> str | None:
-        """The recipe's, else that of the base that the adapter was trained on."""
-        return self.recipe.model.revision or (self._own.revision if self._own is not None else None)
+    def world(self) -> bool:
+        """Whether it knows the embedded world alone."""
+        ...
 
     @property
-    def _own(self) -> Adapter | None:
-        """The adapter, if it was trained on this base."""
-        return self.adapter if self.adapter is not None and self.adapter.base == self.base else None
+    def decoding(self) -> DecodingRecipe:
+        """How it generates by itself."""
+        ...
 
-    @cached_property
+    @property
     def weights(self) -> dict[str, str]:
-        """What tells its weights from others under the same names: `base` or `revision`, and `adapter`.
+        """What tells its weights from others under the same names, by part; raises UserError where it isn't there."""
+        ...
 
-        Raises UserError for a base that isn't there, and for a hub that can't say which revision is its newest.
-        """
-        if self.given is not None:
-            return loaded_weights(self.given)
-        if is_lavis(self.base):
-            if self.recipe.adapter not in (None, NO_ADAPTER):
-                raise UserError(f"{self.base} takes no adapter: leave out --adapter {self.recipe.adapter}")
-            return {"lavis": "/".join(parts_of(self.base))}
-        completed_from = self.recipe.model.completed_from or (self._own.completed_from if self._own else None)
-        asked = {"base": self.base, "revision": self._asked_revision, "completed_from": completed_from}
-        base = find_base(self.recipe.model.model_copy(update=asked)).identity()
-        return base if self.adapter is None else base | {"adapter": tensors_hash(self.adapter.tensors.items())}
+    @property
+    def numbers(self) -> Mapping[str, Any]:
+        """What else its answers depend on, such as the numbers it computes in."""
+        ...
 
     def answers(self, dataset: str, decoding: DecodingRecipe) -> Answers:
-        """What answers a dataset's samples; a model of LAVIS's does so in a process of its own."""
-        if self.given is None and is_lavis(self.base):
-            return LavisAnswers(self._lavis, decoding)
-        return OwnAnswers(self.captioner, dataset, decoding, self.recipe.batch_size)
+        """What answers a dataset's samples."""
+        ...
 
-    @cached_property
-    def _lavis(self) -> LavisModel:
-        """One for all datasets: it is loaded once."""
-        return LavisModel(self.base, str(resolve_device(self.recipe.model.device)))
 
-    @cached_property
-    def captioner(self) -> Captioner:
-        """The model with these `weights`, ready for use; raises UserError when it can't be loaded."""
-        if self.given is not None:
-            return self.given
-        model = self.recipe.model
-        return load_model(
-            self.base,
-            self.recipe.adapter,
-            device=model.device,
-            dtype=model.dtype,
-            revision=self.weights.get("revision", model.revision),
-            llm_bits=model.llm_bits,
-            completed_from=model.completed_from,
-        )
+def subject_of(recipe: EvalRecipe, given: Captioner | None = None) -> Subject:
+    """The model of a recipe, by the beginning of its name; or a `given` one. Raises UserError for wrong options."""
+    from samcli.evaluation.lavis_subject import LavisSubject
+    from samcli.evaluation.own_subject import OwnSubject
+
+    base = recipe.model.base
+    if given is not None or ":" not in base:
+        return OwnSubject(recipe, given)
+    if recipe.adapter not in (None, NO_ADAPTER):
+        raise UserError(f"{base} takes no adapter: leave out --adapter {recipe.adapter}")
+    if is_lavis(base):
+        return LavisSubject(recipe)
+    return OwnSubject(recipe, given)

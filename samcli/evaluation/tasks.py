@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from samcli.data.sample import Sample, data_root, find_dataset, read_annotations
+from samcli.data.dataset import DatasetOnDisk, read_dataset
+from samcli.data.sample import Sample
 from samcli.data.sources import CHANGES, GROUPS, SOURCES, STORIES
 from samcli.errors import UserError
 from samcli.names import plain_name
+from samcli.recipe_reading import ReadingRecipe
 from samcli.synth.world.things import Thing
 
 LINKING = "linking"
@@ -54,26 +56,32 @@ def task_of(name: str) -> str | None:
     return _TASKS.get(_canonical(name))
 
 
-def load_samples(task: str, name: str, root: str | None = None, image_root: str | None = None) -> list[Sample]:
-    """All samples of a dataset; a world set is made on first use (500 test samples).
+def load_dataset(
+    task: str,
+    name: str,
+    root: str | None = None,
+    image_root: str | None = None,
+    reading: ReadingRecipe | None = None,
+) -> DatasetOnDisk:
+    """A dataset, in whichever layout it lies; a world set is made on first use (500 test samples).
 
     Raises UserError when it isn't there (where it was looked for and where it is to be had), when it is faulty, and for
     `linking` when its records don't say what is shared.
     """
-    samples = read_annotations(directory_of(name, root), Path(image_root).expanduser() if image_root else None)
+    found = read_dataset(name, root, reading, image_root, _world_directory(name))
     if task == LINKING:
-        check_linking(name, samples)
-    return samples
+        check_linking(name, found.samples)
+    return found
 
 
-def directory_of(name: str, root: str | None) -> Path:
-    """Where a dataset lies; raises UserError when it isn't there."""
-    if is_of_the_world(name):
-        from samcli.synth.world.sets import world_set  # draws pictures: only for who needs them
+def _world_directory(name: str) -> Path | None:
+    """Where a set of the embedded world lies; None for other datasets."""
+    if not is_of_the_world(name):
+        return None
+    from samcli.synth.world.sets import world_set  # draws pictures: only for who needs them
 
-        directory: Path = world_set(name)
-        return directory
-    return find_dataset(name, data_root(root))
+    directory: Path = world_set(name)
+    return directory
 
 
 def check_linking(name: str, samples: Sequence[Sample]) -> None:

@@ -116,7 +116,7 @@ class LavisAnswers:
             },
         }
 
-    def to(self, start: int, samples: Sequence[Sample]) -> list[tuple[str | None, str | None]]:
+    def to(self, samples: Sequence[Sample]) -> list[tuple[str | None, str | None]]:
         """Text or error for each sample; one that can't be answered doesn't spoil the others."""
         return [self._one(sample) for sample in samples]
 

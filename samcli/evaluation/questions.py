@@ -1,0 +1,48 @@
+"""What a model is asked on a dataset: its samples as the recipe reads, limits and controls them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from samcli.console import warn
+from samcli.data.dataset import DatasetOnDisk
+from samcli.data.sample import Sample, missing_images
+from samcli.evaluation.control import controlled
+from samcli.evaluation.scores import check_references
+from samcli.evaluation.tasks import LINKING, load_dataset
+from samcli.recipe import EvalRecipe
+
+
+@dataclass(frozen=True)
+class Questions:
+    """A dataset's samples; `data` says how they were read, `unlike` what isn't as the paper had it."""
+
+    name: str
+    samples: Sequence[Sample]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    unlike: Sequence[str] = ()
+
+
+def read_questions(recipe: EvalRecipe, name: str) -> Questions:
+    """The samples that a model is asked about; raises UserError where the dataset isn't there or is faulty."""
+    found = read(recipe, name)
+    samples = controlled(recipe.task, found.samples[: recipe.limit], recipe.control)
+    return Questions(name, samples, found.record(recipe.reading), found.unlike_the_paper(recipe.reading))
+
+
+def read(recipe: EvalRecipe, name: str) -> DatasetOnDisk:
+    """The whole dataset, as the recipe reads it."""
+    return load_dataset(recipe.task, name, recipe.data_root, recipe.image_root, recipe.reading)
+
+
+def check_before_hours_are_spent(recipe: EvalRecipe, questions: Questions) -> None:
+    """Raise UserError for samples that can't be scored whatever the answers; warn of missing pictures."""
+    samples = questions.samples
+    if recipe.task != LINKING:
+        ids = [str(sample.id) for sample in samples]
+        check_references(recipe.protocol, ids, [sample.references for sample in samples])
+    if missing := missing_images(samples):
+        warn(
+            f"{questions.name}: {len(missing)} pictures are missing, such as {missing[0]}; their samples will count as "
+            "failed (--set reading.missing=drop leaves them out, and says how many)"
+        )

@@ -1,0 +1,102 @@
+"""What `results.json` of an evaluation holds: scores, how they were made, and why they may not be compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from samcli import __version__
+from samcli.evaluation.baseline import versus
+from samcli.evaluation.entries import (
+    Answered,
+    average,
+    caption_entry,
+    caption_scores,
+    evidence,
+    linking_entry,
+    metrics_of,
+)
+from samcli.evaluation.published import SAMPLES
+from samcli.evaluation.scores import signature
+from samcli.evaluation.statistics import Evidence
+from samcli.evaluation.tasks import LINKING, is_published
+from samcli.recipe import DecodingRecipe, EvalRecipe
+
+# What results call the rule by which linking is scored: the world's own grammar reads the answers.
+GRAMMAR = "world-grammar"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where answers are from: what results call it, and, where it is known, how they were generated and by what.
+
+    `weights` tells the model's weights from others of the same names: `Subject.weights`. `invariance` says, by
+    dataset, how many answers change when samples are asked alone.
+    """
+
+    model: str
+    decoding: DecodingRecipe | None = None
+    world: bool = False
+    weights: Mapping[str, str] = field(default_factory=dict)
+    invariance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def results_of(
+    recipe: EvalRecipe,
+    source: Source,
+    answers: Mapping[str, Answered],
+    earlier: tuple[str, Mapping[str, Answered]] | None = None,
+) -> dict[str, Any]:
+    """Results in the shape that scripts rely on: scores x100, to four decimals, one model also at the top.
+
+    With an `earlier` run, its model's name and its answers to the same samples, each dataset's entry says under
+    `versus` how far ours are from them.
+    """
+    if recipe.task == LINKING:
+        entries = {name: linking_entry(one, recipe.control, recipe.seed) for name, one in answers.items()}
+        how = f"protocol:{GRAMMAR}|mentions:1|samcli:{__version__}|n:{'+'.join(str(e['n']) for e in entries.values())}"
+    else:
+        scores = {name: caption_scores(one, recipe.protocol) for name, one in answers.items()}
+        entries = {name: caption_entry(one, scores[name], recipe.seed) for name, one in answers.items()}
+        how = signature(*scores.values())
+    for name, answered in answers.items():
+        if answered.data:
+            entries[name]["data"] = dict(answered.data)
+        if name in source.invariance:
+            entries[name]["invariance"] = source.invariance[name]
+        if is_published(name):
+            entries[name]["not_comparable"] = not_comparable(recipe, answered, source.decoding)
+    if earlier is not None:
+        ours, theirs = (_evidence(recipe, found) for found in (answers, earlier[1]))
+        for name, gaps in versus(ours, theirs, recipe.seed).items():
+            entries[name]["versus"] = {earlier[0]: gaps}
+    found = {"datasets": entries, "average": average(entries, metrics_of(recipe.task))}
+    protocol = GRAMMAR if recipe.task == LINKING else recipe.protocol
+    head = {"task": recipe.task, "protocol": protocol, "signature": how}
+    more = {"weights": dict(source.weights), "world": source.world, "control": recipe.control}
+    model = found | {key: value for key, value in more.items() if value}
+    return {**head, "models": {source.model: model}, **found}
+
+
+def _evidence(recipe: EvalRecipe, answers: Mapping[str, Answered]) -> dict[str, dict[str, Evidence]]:
+    """What each score of each dataset is made of."""
+    return {name: evidence(recipe.task, [one], recipe.protocol) for name, one in answers.items()}
+
+
+def not_comparable(recipe: EvalRecipe, answered: Answered, decoding: DecodingRecipe | None) -> list[str]:
+    """Why scores on a dataset of the paper can't stand beside the published ones; empty when nothing speaks against it.
+
+    `decoding` is how the answers were generated, None when that isn't known. Pictures and instructions can't be
+    checked; where not even the published number of samples is known, that alone is a reason.
+    """
+    n, known = len(answered.samples), SAMPLES.get(answered.name.casefold())
+    reasons = {
+        "unverified data": known is None,
+        f"{n} samples instead of {known}": known is not None and n != known,
+        "subset": recipe.limit is not None,
+        "control": recipe.control is not None,
+        "references": any(len(sample.references) > 1 for sample in answered.samples),
+        "decoding not known": decoding is None,
+        "decoding": decoding is not None and decoding != DecodingRecipe(),
+        f"{len(answered.failed)} failed": bool(answered.failed),
+    }
+    return [*(reason for reason, holds in reasons.items() if holds), *answered.unlike]

@@ -1,0 +1,87 @@
+"""Batches answered by several processes of this machine; one that is killed costs its unfinished batches only."""
+
+import os
+from collections.abc import Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+
+from samcli.console import be_quiet, warn
+from samcli.errors import UserError
+from samcli.evaluation.predict import Answers, Asked, Made, timed
+from samcli.processes import settle
+from samcli.recipe import DecodingRecipe, EvalRecipe
+
+_MOST_FAILURES = 3  # in a row, without an answer in between
+_TICK = 0.5  # seconds between two looks at whether somebody wants us to stop
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Each process loads the recipe's model once for a dataset; cores are shared out among them."""
+
+    recipe: EvalRecipe
+    decoding: DecodingRecipe
+
+    def answer(self, dataset: str, batches: Sequence[Asked]) -> Generator[Made, None, None]:
+        """The answers in the order in which they are done; batches of a killed process are done again.
+
+        Raises UserError when processes die again and again without an answer, and whatever a process raises.
+        """
+        left = dict(enumerate(batches))
+        failures = 0
+        while left:
+            before = len(left)
+            try:
+                yield from self._answer(dataset, left)
+            except BrokenProcessPool as error:
+                failures = failures + 1 if len(left) == before else 1
+                if failures == _MOST_FAILURES:
+                    raise UserError(
+                        f"processes that answer were killed {failures} times, perhaps because memory ran out; all "
+                        "answers are kept: the same command goes on, fewer --workers need less memory"
+                    ) from error
+                warn(f"a process that answers was killed; batches that are done again: up to {len(left)}")
+
+    def _answer(self, dataset: str, left: dict[int, Asked]) -> Generator[Made, None, None]:
+        """Answers to what is left, each taken out of it before it is handed over."""
+        count = min(self.recipe.workers, len(left))
+        threads = max(1, (os.cpu_count() or 1) // count)
+        pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin, initargs=(threads,))
+        try:
+            running: dict[Future[Made], int] = {
+                pool.submit(answer_batch, self.recipe, self.decoding, dataset, batch): number
+                for number, batch in left.items()
+            }
+            while running:
+                done, _ = wait(running, timeout=_TICK, return_when=FIRST_COMPLETED)
+                for future in done:
+                    made = future.result()
+                    left.pop(running.pop(future))
+                    yield made
+        finally:
+            for process in list((pool._processes or {}).values()):
+                process.kill()  # what they are at is done again, and nobody waits for it
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin(threads: int) -> None:
+    import torch
+
+    settle()
+    be_quiet()
+    torch.set_num_threads(threads)
+
+
+def answer_batch(recipe: EvalRecipe, decoding: DecodingRecipe, dataset: str, batch: Asked) -> Made:
+    """Answers to a batch, by the model that this process holds; runs in a process of its own."""
+    return timed(_answers(recipe, decoding, dataset), batch)
+
+
+@lru_cache(maxsize=1)
+def _answers(recipe: EvalRecipe, decoding: DecodingRecipe, dataset: str) -> Answers:
+    from samcli.evaluation.subject import subject_of
+
+    return subject_of(recipe).answers(dataset, decoding)

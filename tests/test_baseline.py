@@ -1,0 +1,88 @@
+"""A run held against an earlier one, and the controls of captions."""
+
+from pathlib import Path
+
+import pytest
+
+from samcli.data.sample import Sample, write_annotations
+from samcli.errors import UserError
+from samcli.evaluation.control import BLACK, controlled, shuffle
+from samcli.evaluation.run import evaluate
+from samcli.evaluation.statistics import holm
+from samcli.files import JsonLines, write_json
+from samcli.recipe import EvalRecipe
+
+COUNT = 30
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    home = tmp_path / "data" / "AESOP"
+    home.mkdir(parents=True)
+    samples = [Sample(n, (home / f"{n}.jpg",), "What?", (f"the {n} cats sat on mat {n}",)) for n in range(COUNT)]
+    write_annotations(home, samples)
+    return tmp_path / "data"
+
+
+def run(tmp_path: Path, data: Path, name: str, answers: list[str], baseline: Path | None = None) -> Path:
+    """Score answers; returns the run's directory."""
+    file = tmp_path / f"{name}.jsonl"
+    JsonLines(file).rewrite({"id": number, "prediction": text} for number, text in enumerate(answers))
+    recipe = EvalRecipe(task="storytelling", datasets=("aesop",), data_root=str(data))
+    evaluate(recipe, tmp_path / name, predictions=file, baseline=baseline)
+    return tmp_path / name
+
+
+def test_differences_to_an_earlier_run_are_paired_and_corrected(tmp_path: Path, data: Path) -> None:
+    good = [f"the {n} cats sat on mat {n}" for n in range(COUNT)]
+    poor = [text if n % 3 else "something else" for n, text in enumerate(good)]
+    first = run(tmp_path, data, "poor", poor)
+    recipe = EvalRecipe(task="storytelling", datasets=("aesop",), data_root=str(data))
+    file = tmp_path / "good.jsonl"
+    JsonLines(file).rewrite({"id": number, "prediction": text} for number, text in enumerate(good))
+    results = evaluate(recipe, tmp_path / "good", predictions=file, baseline=first)
+    gaps = results["datasets"]["AESOP"]["versus"]["poor"]
+    assert gaps.keys() == {"rouge_l", "cider", "bleu_4"}
+    earlier = 100 * sum(n % 3 != 0 for n in range(COUNT)) / COUNT
+    assert gaps["rouge_l"]["difference"] == pytest.approx(100 - earlier, abs=0.01)
+    assert gaps["rouge_l"]["ci95"][0] > 0
+    assert gaps["rouge_l"]["p"] == pytest.approx(2 / 1001, abs=1e-4)
+    assert gaps["rouge_l"]["p_holm"] == pytest.approx(3 * 2 / 1001, abs=2e-4)
+
+
+def test_a_baseline_must_be_a_finished_run_that_answers_all_samples(tmp_path: Path, data: Path) -> None:
+    answers = ["a cat"] * COUNT
+    with pytest.raises(UserError, match="finished `sam eval` of one model"):
+        run(tmp_path, data, "first", answers, baseline=tmp_path / "none")
+    half = run(tmp_path, data, "half", answers)
+    (half / "predictions").mkdir(exist_ok=True)
+    JsonLines(half / "predictions" / "AESOP.jsonl").rewrite({"id": n, "prediction": "x"} for n in range(10))
+    with pytest.raises(UserError, match="it answers 10 of the 30 samples"):
+        run(tmp_path, data, "second", answers, baseline=half)
+    write_json(half / "results.json", {"models": {}})
+    with pytest.raises(UserError, match="finished `sam eval` of one model"):
+        run(tmp_path, data, "third", answers, baseline=half)
+
+
+def test_holms_correction_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.5]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def group(number: int, count: int) -> Sample:
+    return Sample(number, tuple(Path(f"{number}-{place}.png") for place in range(count)), "What?", ("x",))
+
+
+def test_shuffled_questions_get_all_pictures_of_another_sample_of_their_size() -> None:
+    samples = [group(0, 2), group(1, 3), group(2, 2), group(3, 2)]
+    taken = [[path.name.split("-")[0] for path in sample.images] for sample in shuffle(samples)]
+    assert taken == [["2", "2"], ["2", "2"], ["3", "3"], ["0", "0"]]
+    with pytest.raises(UserError, match="at least two samples"):
+        shuffle(samples[:1])
+
+
+def test_black_pictures_are_as_many_as_there_were() -> None:
+    (sample,) = controlled("storytelling", [group(0, 3)], "blank")
+    assert sample.images == (BLACK,) * 3
+    assert BLACK.is_file()
