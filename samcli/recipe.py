@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from samcli.errors import UserError
+from samcli.recipe_api import ApiRecipe
 from samcli.recipe_method import GuidanceRecipe, LinearRecipe, MethodRecipe, MmiclRecipe, VpgcRecipe, check_context
 from samcli.recipe_reading import ReadingRecipe
 from samcli.recipe_section import Positive, Section, Share
@@ -319,6 +320,7 @@ class EvalRecipe(Section):
         description="shuffle: pictures come from the next sample (linking: all but the first); blank: they are black",
     )
     batch_size: Positive = Field(20, description="samples answered at once")
+    api: ApiRecipe = ApiRecipe()
     limit: Positive | None = Field(None, description="samples of each dataset, from the start; null: all")
     seed: int = Field(0, description="of the bootstrap")
     workers: Positive = Field(1, description="processes (ray: actors) that answer, each with a model of its own")

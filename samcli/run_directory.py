@@ -27,7 +27,7 @@ _MADE: dict[str | None, tuple[str, ...]] = {
     + (".part-*.lock", ".merge.lock"),
     "base": (RESULTS, "model", "vision", "language", "alignment", "corpus", "corpus-val"),
     "sam": (RESULTS, "adapter", "checkpoints", "samples.html"),
-    "eval": (RESULTS, "predictions"),
+    "eval": (RESULTS, "predictions", "report", "api-usage.json"),
     "ablate": (RESULTS, "row-*", "figures"),
     None: (RESULTS, "predictions", "train"),
 }

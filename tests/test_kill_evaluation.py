@@ -111,7 +111,17 @@ def test_a_killed_evaluation_goes_on_to_the_same_bytes(
         return path.read_bytes().count(b"\n") if path.exists() else 0
 
     settings = ("--beams", "5", "--max-length", "60", "--batch-size", "2", "--device", "cpu", "--seed", "3")
-    arguments = ("eval", "--task", "storytelling", "--datasets", "pairs", "--model", str(training.parent / "base"))
+    alone = ("--set", "reuse_answers=false")
+    arguments = (
+        "eval",
+        *alone,
+        "--task",
+        "storytelling",
+        "--datasets",
+        "pairs",
+        "--model",
+        str(training.parent / "base"),
+    )
     check_kills(Command(server, training.parent, (*arguments, *settings), answered), tmp_path)
 
 

@@ -1,5 +1,6 @@
 """What results say of one dataset, from its samples and the answers to them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -129,5 +130,19 @@ def average(entries: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]) ->
 
 
 def _counts(answered: Answered) -> dict[str, Any]:
-    failed = [one.id for one in answered.failed]
-    return {"n": len(answered.samples), "failed": len(failed), "failed_ids": failed}
+    """{n, failed, failed_ids}, and where some failed, `failed_by`: how many by what kind of reason."""
+    failed = answered.failed
+    found: dict[str, Any] = {
+        "n": len(answered.samples),
+        "failed": len(failed),
+        "failed_ids": [one.id for one in failed],
+    }
+    if failed:
+        found["failed_by"] = dict(Counter(_reason(one.error or "") for one in failed))
+    return found
+
+
+def _reason(error: str) -> str:
+    """The kind of an error: what models behind an endpoint do, or what is wrong with a sample."""
+    kind = error.partition(":")[0]
+    return kind if kind in ("refused", "empty answer", "rejected") else "can't be asked"

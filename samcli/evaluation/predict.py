@@ -1,7 +1,7 @@
 """A dataset answered: batches planned once, answered here or elsewhere, each answer kept as soon as it is made."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Container, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,11 @@ class Asked:
     places: tuple[int, ...]
     samples: tuple[Sample, ...]
 
+    def without(self, left_out: Container[int]) -> "Asked":
+        """The same without some places."""
+        kept = [(place, one) for place, one in zip(self.places, self.samples, strict=True) if place not in left_out]
+        return Asked(tuple(place for place, _ in kept), tuple(one for _, one in kept))
+
 
 @dataclass(frozen=True)
 class Made:
@@ -31,6 +36,10 @@ class Made:
     places: tuple[int, ...]
     answers: Sequence[Answer]
     seconds: float | None
+
+
+NOTHING = Made((), (), None)
+TICK = 0.5  # seconds after which an engine that waits hands over nothing, so that a wish to stop is noticed
 
 
 class Answers(Protocol):
@@ -82,22 +91,29 @@ def predict(
     path: Path,
     batch_size: int,
     cache: AnswerCache | None = None,
+    *,
+    together: bool = True,
 ) -> list[Prediction]:
     """One prediction for each sample, in order, also kept in `path`, where the same call goes on if it was stopped.
 
-    The finished file is the same to the byte however often it was stopped, but for the seconds. A sample that can't be
-    answered gets its `error`, and its neighbours their answers. Raises Interrupted after a signal (all answers so far
-    are kept), UserError when `path` holds answers to other samples.
+    The finished file is the same to the byte however often it was stopped, but for the seconds: where samples that are
+    answered `together` may influence one another, a half-answered batch is answered again as a whole. A sample that
+    can't be answered gets its `error`, and its neighbours their answers.
+
+    Raises Interrupted after a signal (all answers so far are kept), UserError when `path` holds answers to others.
     """
     file = AnswerFile(path, dataset, samples)
     with listening() as stop, progress(dataset, len(samples), len(samples) - len(file.missing)) as advance:
+        left_out = set() if together else set(range(len(samples))) - set(file.missing)
         for place in file.missing if cache is not None else ():
             _stop_if_asked(stop, file)
             if cache is not None and (text := cache.get(samples[place])) is not None:
                 file.add(place, (text, None), None)
+                left_out.add(place)
                 advance(1)
         missing = set(file.missing)
-        batches = [batch for batch in plan_batches(samples, batch_size) if missing.intersection(batch.places)]
+        batches = [batch.without(left_out) for batch in plan_batches(samples, batch_size)]
+        batches = [batch for batch in batches if missing.intersection(batch.places)]
         with closing(engine.answer(dataset, batches)) as answered:
             for made in answered:
                 for place, answer in zip(made.places, made.answers, strict=True):

@@ -10,6 +10,7 @@ from samcli.data.dataset import is_there
 from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.evaluation.answer_file import record_of
+from samcli.evaluation.api_subject import USAGE, ApiSubject
 from samcli.evaluation.baseline import read_baseline
 from samcli.evaluation.entries import Answered, report_failures
 from samcli.evaluation.predictions import Prediction, for_samples, read_predictions
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from samcli.model.captioner import Captioner
 
 PREDICTIONS = "predictions"
-RESUMED_WITH = ("workers", "engine", "reuse_answers")
+RESUMED_WITH = ("workers", "engine", "reuse_answers", "api.requests", "api.timeout", "api.tries", "api.most_dollars")
 """What a run may go on with other values of: how fast answers are made, not what they are."""
 
 
@@ -122,15 +123,16 @@ def _answers_made(
     checked = {}
     for name, questions in asked.items():
         path = out / PREDICTIONS / f"{name}.jsonl"
-        engine = _engine(recipe, subject, name, decoding, alone=captioner is not None)
-        made = predict(engine, name, questions.samples, path, recipe.batch_size, cache)
+        engine = _engine(recipe, subject, name, decoding, out, alone=captioner is not None)
+        together = not isinstance(subject, ApiSubject)
+        made = predict(engine, name, questions.samples, path, recipe.batch_size, cache, together=together)
         answers[name] = _answered(questions, made)
-        if invariance:
+        if invariance and not isinstance(subject, ApiSubject):
             checked[name] = check_invariance(answers[name], subject.answers(name, decoding), recipe.batch_size)
     return answers, Source(subject.name, decoding, subject.world, subject.weights, checked)
 
 
-def _cache(recipe: EvalRecipe, subject: "Subject", decoding: DecodingRecipe) -> "AnswerCache | None":
+def _cache(recipe: EvalRecipe, subject: "Subject | ApiSubject", decoding: DecodingRecipe) -> "AnswerCache | None":
     """Answers of the same model to the same questions; none where the recipe doesn't want them."""
     from samcli.evaluation.answer_cache import AnswerCache
 
@@ -140,10 +142,20 @@ def _cache(recipe: EvalRecipe, subject: "Subject", decoding: DecodingRecipe) -> 
     return AnswerCache({"model": subject.name, **settings})
 
 
-def _engine(recipe: EvalRecipe, subject: "Subject", dataset: str, decoding: DecodingRecipe, *, alone: bool) -> "Engine":
+def _engine(
+    recipe: EvalRecipe,
+    subject: "Subject | ApiSubject",
+    dataset: str,
+    decoding: DecodingRecipe,
+    out: Path,
+    *,
+    alone: bool,
+) -> "Engine":
     """Where the recipe has its answers made; a model that is here already answers here."""
     from samcli.evaluation.predict import Here
 
+    if isinstance(subject, ApiSubject):
+        return subject.engine(decoding, out / USAGE)
     if recipe.engine == "ray":
         from samcli.evaluation.ray_engine import OnRay
 

@@ -10,12 +10,11 @@ from multiprocessing import get_context
 
 from samcli.console import be_quiet, warn
 from samcli.errors import UserError
-from samcli.evaluation.predict import Answers, Asked, Made, timed
+from samcli.evaluation.predict import NOTHING, TICK, Answers, Asked, Made, timed
 from samcli.processes import settle
 from samcli.recipe import DecodingRecipe, EvalRecipe
 
 _MOST_FAILURES = 3  # in a row, without an answer in between
-_TICK = 0.5  # seconds between two looks at whether somebody wants us to stop
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,13 @@ class Processes:
                 for number, batch in left.items()
             }
             while running:
-                done, _ = wait(running, timeout=_TICK, return_when=FIRST_COMPLETED)
+                done, _ = wait(running, timeout=TICK, return_when=FIRST_COMPLETED)
                 for future in done:
                     made = future.result()
                     left.pop(running.pop(future))
                     yield made
+                if not done:
+                    yield NOTHING
         finally:
             for process in list((pool._processes or {}).values()):
                 process.kill()  # what they are at is done again, and nobody waits for it
@@ -82,6 +83,6 @@ def answer_batch(recipe: EvalRecipe, decoding: DecodingRecipe, dataset: str, bat
 
 @lru_cache(maxsize=1)
 def _answers(recipe: EvalRecipe, decoding: DecodingRecipe, dataset: str) -> Answers:
-    from samcli.evaluation.subject import subject_of
+    from samcli.evaluation.subject import local_subject
 
-    return subject_of(recipe).answers(dataset, decoding)
+    return local_subject(recipe).answers(dataset, decoding)

@@ -1,0 +1,229 @@
+"""A model behind an OpenAI-compatible endpoint under evaluation: bounded requests at once, bounded spending."""
+
+import asyncio
+import base64
+import io
+from asyncio import FIRST_COMPLETED
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from samcli.console import say, warn
+from samcli.data.image import open_image
+from samcli.data.sample import Sample
+from samcli.errors import UserError
+from samcli.evaluation.answer_file import Answer
+from samcli.evaluation.api_client import Client, Endpoint, Rejected, Reply, Unanswered
+from samcli.evaluation.marked import pieces_of
+from samcli.evaluation.predict import NOTHING, TICK, Asked, Made
+from samcli.files import read_json, write_json
+from samcli.recipe import DecodingRecipe, EvalRecipe
+
+PREFIX = "api:"
+GREEDY = DecodingRecipe(beams=1, max_length=257, repetition_penalty=1.0)
+_MILLION = 1_000_000
+_QUALITY = 95  # of the JPEG that a shrunk picture is sent as
+USAGE = "api-usage.json"
+
+
+@dataclass(frozen=True)
+class ApiSubject:
+    """A model named `api:MODEL`, asked at temperature 0."""
+
+    recipe: EvalRecipe
+    world: bool = False
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        return self.recipe.model.base
+
+    @property
+    def decoding(self) -> DecodingRecipe:
+        """How it generates by itself: greedily, 256 tokens at most."""
+        return GREEDY
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Its endpoint and name; which weights stand behind them, nobody can tell."""
+        return {"endpoint": Endpoint.from_environment().url, "model": self.name.removeprefix(PREFIX)}
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What else its answers depend on."""
+        return {"picture_side": self.recipe.api.picture_side, "extra": self.recipe.api.extra}
+
+    def engine(self, decoding: DecodingRecipe, usage: Path) -> "ApiEngine":
+        """What asks it; what was spent is kept in the file `usage`, over all calls of a run."""
+        warn_of_spending(self.recipe)
+        return ApiEngine(self.recipe, decoding, Spending(self.recipe, usage))
+
+
+class Spending:
+    """What a run has spent, kept on disk after every reply, and what it may spend."""
+
+    def __init__(self, recipe: EvalRecipe, path: Path) -> None:
+        self.api, self.path = recipe.api, path
+        if self.api.most_dollars is not None and None in (self.api.dollars_in, self.api.dollars_out):
+            raise UserError("api.most_dollars needs the prices: --set api.dollars_in=... and api.dollars_out=...")
+        former = read_json(path) if path.exists() else {}
+        names = ("requests", "tokens_in", "tokens_out", "refused", "empty", "rejected")
+        self.counts: dict[str, int] = {name: int(former.get(name, 0)) for name in names}
+        # dollars of the dearest reply; of former calls only the mean is known
+        self._largest = self.dollars / max(1, self.counts["requests"])
+
+    @property
+    def dollars(self) -> float:
+        """What all replies cost; 0 where prices aren't known."""
+        sent = self.counts["tokens_in"] * (self.api.dollars_in or 0)
+        return (sent + self.counts["tokens_out"] * (self.api.dollars_out or 0)) / _MILLION
+
+    def allows(self, running: int) -> bool:
+        """Whether another request fits, if all that are under way cost as much as the dearest reply so far."""
+        limit = self.api.most_dollars
+        if limit is None:
+            return True
+        return self.dollars < limit and self.dollars + (running + 1) * self._largest <= limit
+
+    def count(self, reply: Reply | None) -> None:
+        """Count a reply, or a request that was rejected."""
+        self.counts["requests"] += 1
+        if reply is None:
+            self.counts["rejected"] += 1
+        else:
+            before = self.dollars
+            self.counts["tokens_in"] += reply.tokens_in
+            self.counts["tokens_out"] += reply.tokens_out
+            self._largest = max(self._largest, self.dollars - before)
+            for kind in ("refused", "empty"):
+                self.counts[kind] += (reply.error or "").startswith(kind)
+        write_json(self.path, {**self.counts, "dollars": round(self.dollars, 6)})
+
+
+@dataclass(frozen=True)
+class ApiEngine:
+    """Asks sample by sample, several at once; what got no reply stays unanswered, for the next call."""
+
+    recipe: EvalRecipe
+    decoding: DecodingRecipe
+    spending: Spending
+
+    def answer(self, dataset: str, batches: Sequence[Asked]) -> Generator[Made, None, None]:
+        """The answers in the order in which they come.
+
+        Raises UserError in the end when some samples got no reply or the money is spent, and at once for a key or model
+        that the endpoint doesn't accept.
+        """
+        api = self.recipe.api
+        waiting = [(place, one) for batch in batches for place, one in zip(batch.places, batch.samples, strict=True)]
+        waiting.reverse()
+        lost: dict[int | str, str] = {}
+        loop = asyncio.new_event_loop()
+        client = Client(Endpoint.from_environment(), api.timeout, api.tries)
+        running: dict[asyncio.Task[Answer], tuple[int, Sample]] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < api.requests and self.spending.allows(len(running)):
+                    place, sample = waiting.pop()
+                    running[loop.create_task(self._ask(client, sample))] = (place, sample)
+                if not running:
+                    break  # the money is spent
+                done, _ = loop.run_until_complete(asyncio.wait(running, timeout=TICK, return_when=FIRST_COMPLETED))
+                for task in done:
+                    place, sample = running.pop(task)
+                    try:
+                        yield Made((place,), [task.result()], None)
+                    except Unanswered as error:
+                        lost[sample.id] = str(error)
+                if not done:
+                    yield NOTHING
+        finally:
+            loop.run_until_complete(_end(client, list(running)))
+            loop.close()
+        self._report(dataset, client, lost, len(waiting))
+
+    def _report(self, dataset: str, client: Client, lost: Mapping[int | str, str], unasked: int) -> None:
+        counts, spent = self.spending.counts, self.spending.dollars
+        say(
+            f"{dataset}: {counts['requests']} replies so far, {client.retries} tries again, {counts['refused']} "
+            f"refusals, {counts['empty']} empty, {counts['tokens_in']} tokens sent, {counts['tokens_out']} received"
+            + (f", ${spent:.2f}" if spent else "")
+        )
+        if unasked:
+            raise UserError(
+                f"{dataset}: ${spent:.2f} of ${self.recipe.api.most_dollars:.2f} are spent; {unasked + len(lost)} "
+                "samples have no answer yet. All answers are kept: with a higher api.most_dollars the command goes on"
+            )
+        if lost:
+            name, reason = next(iter(lost.items()))
+            raise UserError(
+                f"{dataset}: {len(lost)} samples got no reply after {self.recipe.api.tries} tries each, such as "
+                f"{name!r} ({reason}); all answers are kept: the same command asks for the others again"
+            )
+
+    async def _ask(self, client: Client, sample: Sample) -> Answer:
+        """The answer to a sample, or why there is none and won't be; raises Unanswered where there may be one yet."""
+        try:
+            body = self._body(sample)
+        except UserError as error:
+            return None, str(error)
+        try:
+            reply = await client.ask(body)
+        except Rejected as error:
+            self.spending.count(None)
+            return None, f"rejected: {error}"
+        self.spending.count(reply)
+        return reply.text, reply.error
+
+    def _body(self, sample: Sample) -> dict[str, Any]:
+        """The request: pictures as data URLs, where the instruction marks them, else before it."""
+        if not sample.instruction.strip():
+            raise UserError("the instruction is empty")
+        urls = [data_url(path, self.recipe.api.picture_side) for path in sample.images]
+        content = [
+            {"type": "text", "text": piece}
+            if isinstance(piece, str)
+            else {"type": "image_url", "image_url": {"url": urls[piece]}}
+            for piece in pieces_of(sample.instruction, len(urls))
+        ]
+        body: dict[str, Any] = {
+            "model": self.recipe.model.base.removeprefix(PREFIX),
+            "messages": [{"role": "user", "content": content}],
+            "max_tokens": self.decoding.max_length - 1,
+            "temperature": 0,
+        }
+        body |= self.recipe.api.extra
+        return {key: value for key, value in body.items() if value is not None}
+
+
+async def _end(client: Client, running: Sequence[asyncio.Task[Answer]]) -> None:
+    """Give up what is under way, and let go of the connections."""
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await client.close()
+
+
+def data_url(path: Path, side: int) -> str:
+    """A picture as it is sent: its own bytes where it is a JPEG or PNG that is small enough, else a JPEG of that side.
+
+    Raises UserError for what can't be read.
+    """
+    picture = open_image(path)
+    data = path.read_bytes()
+    kind = "png" if data.startswith(b"\x89PNG") else "jpeg" if data.startswith(b"\xff\xd8\xff") else None
+    if kind is None or max(picture.size) > side:
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=_QUALITY)
+        kind, data = "jpeg", buffer.getvalue()
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def warn_of_spending(recipe: EvalRecipe) -> None:
+    """Say it when nothing bounds what a run may spend."""
+    if recipe.api.most_dollars is None:
+        warn(f"{recipe.model.base}: nothing bounds what this run spends; api.most_dollars and the prices do")
