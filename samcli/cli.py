@@ -290,6 +290,10 @@ def ablate(
     recipe: Recipe,
     only: Annotated[str | None, typer.Option(metavar="ROW,...", help="These rows only.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Training seeds.")] = None,
+    data_root: Annotated[
+        str | None, typer.Option(help="Directory of the datasets. Default: $SAM_DATA, ./data.")
+    ] = None,
+    image_root: Annotated[str | None, typer.Option(help="Directory that images and links may be in.")] = None,
     out: Out = None,
     overwrite: Overwrite = False,
     form: Format = "table",
@@ -314,6 +318,8 @@ def ablate(
 
     flags = {
         "seeds": seeds,
+        "data_root": data_root,
+        "image_root": image_root,
         "batch_size": batch_size,
         "decoding.beams": beams,
         "decoding.max_length": max_length,
@@ -436,7 +442,11 @@ def _refuse(options: dict[str, Any], reason: str) -> None:
 
 
 def _default_out(name: str) -> Path:
-    return Path("runs") / Path(name).with_suffix("").as_posix().replace("/", "-")
+    """`runs/tiny-sam` for the shipped recipe tiny/sam, `runs/mine` for a file some/where/mine.yaml."""
+    from samcli.recipe_file import recipe_names
+
+    plain = name.removesuffix(".yaml").removeprefix("recipes/")
+    return Path("runs") / (plain.replace("/", "-") if plain in recipe_names() else Path(name).stem)
 
 
 def _print(text: str) -> None:

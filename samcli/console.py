@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -10,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from samcli.answers import for_terminal
+
+SECONDS_BETWEEN_LINES = 30  # where no bar can be drawn
 
 
 class Advance(Protocol):
@@ -50,15 +53,37 @@ def be_quiet() -> None:
     stderr.quiet = True
 
 
+class _Told:
+    """How far work has come, in a line every so many seconds."""
+
+    def __init__(self, what: str, total: int, done: int) -> None:
+        self.what, self.total, self.done, self.began_with = what, total, done, done
+        self.began = self.said = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self.done += count
+        now = time.monotonic()
+        if now - self.said > SECONDS_BETWEEN_LINES:
+            self.said = now
+            minutes = (now - self.began) / max(1, self.done - self.began_with) * (self.total - self.done) / 60
+            say(f"{self.what}: {self.done:,} of {self.total:,}  {minutes:.0f} min left")
+
+
 @contextmanager
-def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
-    """Show a progress bar on a terminal; the value is a function that advances it, perhaps with a note beside it."""
+def progress(what: str, total: int, done: int = 0, *, lines: bool = True) -> Iterator[Advance]:
+    """Show a progress bar on a terminal, elsewhere a line now and then, if `lines`.
+
+    The value is a function that advances it, perhaps with a note beside it.
+    """
     times = (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), *times)
     with Progress(*columns, console=stderr, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(for_terminal(what), total=total, completed=done, note="")
+        told = _Told(what, total, done)
 
         def advance(count: int, note: str = "") -> None:
             bar.update(task, advance=count, note=note)
+            if lines and bar.disable:
+                told.advance(count)
 
         yield advance

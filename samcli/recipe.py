@@ -220,6 +220,9 @@ class SamRecipe(Section):
 RESUMED_WITH = (
     "workers",
     "checkpoint",
+    "log_every",
+    "validation.every_steps",
+    "validation.shown",
     "data.workers",
     "data.features_gb",
     "model.device",
@@ -372,4 +375,20 @@ class AblateRecipe(Section):
     paper: Literal["table3", "figure5"] | None = Field(
         None, description="what the rows repeat: table3 prints the paper's beside them, figure5 draws layers l and k"
     )
-    compare_with: tuple[Row, ...] = Field(("2", "7"), description="rows that the others are compared with")
+    compare_with: tuple[Row, ...] = Field(
+        (), description="rows that the others are compared with; empty: 2 and 7 where they are there, else the first"
+    )
+
+    @model_validator(mode="after")
+    def _compared_rows_exist(self) -> Self:
+        there = [row.row for row in self.rows]
+        if unknown := [row for row in self.compare_with if row not in there]:
+            raise ValueError(f"compare_with: there is no row {unknown[0]}; rows: {', '.join(there)}")
+        return self
+
+    @property
+    def compared(self) -> tuple[Row, ...]:
+        """The rows that the others are compared with."""
+        there = [row.row for row in self.rows]
+        usual = tuple(row for row in ("2", "7") if row in there)
+        return self.compare_with or usual or tuple(there[:1])

@@ -17,6 +17,7 @@ from samcli.recipe_yaml import parse_yaml, read_yaml, to_yaml
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
 Override = tuple[str, Any]
+_COMMANDS = {"sam": "train", "base": "train", "synth": "synth", "eval": "eval", "ablate": "ablate"}
 
 
 def recipe_names() -> list[str]:
@@ -98,8 +99,29 @@ def load_with_flags(
     flags: dict[str, Any],
 ) -> Recipe:
     """`load_recipe` with `--set` settings over the file, and over those the flags that were given, by dotted keys."""
+    if path is not None:
+        _check_kind((schema,) if isinstance(schema, type) else schema, path)
     given = [(key, value) for key, value in flags.items() if value is not None]
-    return load_recipe(schema, path, [*parse_overrides(settings), *given])
+    return _with_base_beside(load_recipe(schema, path, [*parse_overrides(settings), *given]), path)
+
+
+def _with_base_beside(recipe: Recipe, path: Path | None) -> Recipe:
+    """The recipe; a base recipe that it names and that lies beside its own file is found there."""
+    base = getattr(recipe, "base", None)
+    if path is None or not isinstance(base, str) or os.path.exists(base) or not (path.parent / base).is_file():
+        return recipe
+    return recipe.model_copy(update={"base": str(path.parent / base)})
+
+
+def _check_kind(schemas: tuple[type[Recipe], ...], path: Path) -> None:
+    """Raise UserError for a file that doesn't say what it is, or is for another command."""
+    kinds = [schema.model_fields["kind"].default for schema in schemas if "kind" in schema.model_fields]
+    kind = read_yaml(path).get("kind")
+    if kinds and kind is None:
+        raise UserError(f"{path}: kind: missing; a recipe says what it is for, here kind: {' or kind: '.join(kinds)}")
+    command = _COMMANDS.get(kind) if isinstance(kind, str) else None
+    if kinds and command is not None and kind not in kinds:
+        raise UserError(f"{path} is a recipe of kind {kind}: sam {command} takes it")
 
 
 def _let_go(in_file: dict[str, Any], overrides: Sequence[Override]) -> list[Override]:

@@ -37,6 +37,10 @@ _MARK = "samcli"  # the key of environment.json by which a run's directory is kn
 _LIBRARIES = tuple("torch transformers accelerate tokenizers safetensors numpy peft pillow rouge pycocoevalcap".split())
 
 
+class AnotherRun(UserError):
+    """A directory holds the run of another recipe."""
+
+
 @contextmanager
 def held(out: Path, *, shared: bool = False) -> Iterator[None]:
     """Keep other processes out of a run's directory while the block runs; `shared`: but for those that share it too.
@@ -112,7 +116,7 @@ def goes_on(out: Path, recipe: BaseModel, may_change: Iterable[str] = ()) -> boo
     if not _is_ours(out):
         raise UserError(f"{out} holds a {RECIPE} that no run of sam wrote; give another --out")
     if is_begun(out):
-        raise UserError(
+        raise AnotherRun(
             f"{out} holds a run of another recipe; give another --out, or --overwrite to start anew. "
             f"It differs in: {'; '.join(differences)}"
         )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from samcli.data.sample import Sample, read_annotations, write_annotations
 from samcli.errors import UserError
@@ -18,7 +19,7 @@ from samcli.evaluation.ablation_plan import dry_run
 from samcli.evaluation.result_tables import ablation_table
 from samcli.evaluation.run import evaluate
 from samcli.recipe import AblateRecipe, EvalRecipe
-from samcli.recipe_file import find_recipe, load_recipe
+from samcli.recipe_file import find_recipe, load_recipe, load_with_flags
 from samcli.run_directory import held
 from samcli.synth.world.things import Thing
 from samcli.training.small.base import save_base
@@ -155,6 +156,29 @@ def test_only_some_rows_then_the_others_then_more_seeds(home: Path) -> None:
     assert ablate(recipe_of(home), out)["rows"][1]["seeds"] == 2
     with pytest.raises(UserError, match="--only 9: no such row; the recipe has 1, 2"):
         ablate(recipe_of(home), out, only=["9"])
+
+
+def test_a_call_for_fewer_seeds_loses_no_results(home: Path) -> None:
+    out = home / "run"
+    whole = ablate(recipe_of(home), out)
+    fewer = ablate(recipe_of(home, seeds=1), out)
+    assert fewer == whole
+    assert json.loads((out / "results.json").read_text()) == whole
+
+
+def test_rows_are_compared_with_those_that_are_there(home: Path) -> None:
+    rows = ({"row": 4, "name": "a"}, {"row": 5, "name": "b"})
+    assert recipe_of(home, rows=rows).compared == ("4",)
+    assert recipe_of(home).compared == ("2",)
+    assert recipe_of(home, rows=rows, compare_with=(5,)).compared == ("5",)
+    with pytest.raises(ValidationError, match="there is no row 9; rows: 4, 5"):
+        recipe_of(home, rows=rows, compare_with=(9,))
+
+
+def test_a_base_recipe_may_lie_beside_the_ablation(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = home / "table.yaml"
+    path.write_text("kind: ablate\nbase: sam.yaml\nrows: [{row: 2, name: x}]\n")
+    assert load_with_flags(AblateRecipe, path, (), {}).base == str(home / "sam.yaml")
 
 
 def test_several_processes_share_the_runs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

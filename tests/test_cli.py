@@ -189,6 +189,59 @@ def test_training_is_resumed_only_when_asked(sam: Sam, small_recipe: Path, tmp_p
     assert sam("train", small_recipe, *short, "--set", "seed=3", "--overwrite").code == 0
 
 
+def test_a_finished_training_goes_on_when_more_steps_are_wanted(sam: Sam, small_recipe: Path, tmp_path: Path) -> None:
+    out = ("--set", "checkpoint.every_steps=2", "--out", tmp_path / "run", "--set", "optim.schedule=constant")
+    assert sam("train", small_recipe, *out, "--set", "optim.steps=2").code == 0
+    longer = (*out, "--set", "optim.steps=4", "--resume")
+    refused = sam("train", small_recipe, *longer)
+    assert refused.code == 2
+    assert "optim.steps: 2 -> 4" in refused.err
+    assert "--accept-changes goes on with the run" in refused.err
+    gone_on = sam("train", small_recipe, *longer, "--accept-changes")
+    assert gone_on.code == 0
+    assert "going on from step 2 of 4" in gone_on.err
+    assert "4 steps in" in gone_on.err
+    assert json.loads((tmp_path / "run/results.json").read_text())["step"] == 4
+    assert "is finished" in sam("train", small_recipe, *longer).err
+
+
+def test_what_only_watches_may_change_between_two_calls(sam: Sam, small_recipe: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "run", "--set", "optim.steps=2")
+    assert sam("train", small_recipe, *out).code == 0
+    assert sam("train", small_recipe, *out, "--resume", "--set", "log_every=1").code == 0
+
+
+def test_a_schedule_of_warm_up_alone_is_told(sam: Sam, small_recipe: Path, tmp_path: Path) -> None:
+    settings = ("--set", "optim.steps=2", "--set", "optim.warmup_steps=50")
+    told = "all of its steps (2) are warm-up (optim.warmup_steps: 50)"
+    assert told in sam("train", small_recipe, *settings, "--out", tmp_path / "run").err
+    assert told in " ".join(sam("train", small_recipe, *settings, "--dry-run").out.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "told"),
+    [
+        ("train", "optim: {steps: 1}", "kind: missing; a recipe says what it is for, here kind: sam or kind: base"),
+        ("train", "kind: ablate", "is a recipe of kind ablate: sam ablate takes it"),
+        ("ablate", "kind: sam", "is a recipe of kind sam: sam train takes it"),
+        ("eval", "kind: synth", "is a recipe of kind synth: sam synth takes it"),
+    ],
+)
+def test_a_recipe_of_another_command_is_told_so(sam: Sam, tmp_path: Path, command: str, text: str, told: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    ended = sam(command, tmp_path / "mine.yaml")
+    assert ended.code == 2
+    assert told in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_the_default_directory_is_called_like_the_recipe(tmp_path: Path) -> None:
+    from samcli.cli import _default_out
+
+    names = {"full": "full", "tiny/sam": "tiny-sam", "recipes/full.yaml": "full", str(tmp_path / "a.yaml"): "a"}
+    assert {name: str(_default_out(name)) for name in names} == {name: f"runs/{out}" for name, out in names.items()}
+
+
 def test_a_set_is_made_shown_counted_and_previewed(sam: Sam, tmp_path: Path) -> None:
     made = sam("synth", "--out", "set", "--samples", "2", "--workers", "1", "--preview", "--report", "--quiet")
     assert made.code == 0

@@ -21,6 +21,7 @@ COLOURS = ("red", "blue", "green")
 KILLS = 20
 STEPS = 80
 RECIPE = f"""
+kind: sam
 model: {{base: BASE, device: cpu}}
 data: {{train: PAIRS, augment: released}}
 optim: {{batch_size: 4, accumulate: 2, steps: {STEPS}, warmup_steps: 5, learning_rate: 0.01}}

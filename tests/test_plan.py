@@ -91,7 +91,7 @@ def batch() -> Batch:
         torch.ones_like(prompt),
         prompt,
         torch.ones_like(prompt),
-        pixel_values=torch.randn(LOAD.all_images, 3, SIZES.image_size, SIZES.image_size),
+        pixel_values=torch.randn(int(LOAD.all_images), 3, SIZES.image_size, SIZES.image_size),
         answer_ids=answer,
         answer_mask=torch.ones_like(answer),
     )

@@ -241,6 +241,8 @@ def _directories(root: Path) -> list[Path]:
 
 def _how_to_get(name: str, root: Path, source: Source | None, found: list[Path]) -> str:
     directory = found[0].name if found else source.directory if source else name
+    if Path(name).is_absolute():
+        return f"{name}: there is no data set, a directory with {ANNOTATIONS} in it"
     what = f"{found[0]} has no readable {ANNOTATIONS}" if found else f"no directory {directory} in {root.resolve()}"
     lines = [
         f"{name}: {what}" + ("" if root.is_dir() else " (which doesn't exist)"),
@@ -251,7 +253,7 @@ def _how_to_get(name: str, root: Path, source: Source | None, found: list[Path])
             "; sam eval also takes core/core.json as DEMON has it, and most datasets as they were released"
             * bool(source)
         ),
-        "name another place: $SAM_DATA, --data-root (sam eval) or --set data.root=DIR (sam train)",
+        "name another place: $SAM_DATA, --data-root (sam eval, sam ablate) or --set data.root=DIR (sam train)",
     ]
     if os.path.isfile(Path(name) / ANNOTATIONS):
         lines.append(f"{name} is a directory: give its name, {Path(name).name}, and --data-root {Path(name).parent}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from samcli.console import say
 from samcli.errors import UserError
-from samcli.evaluation.ablation_plan import RUN_RESUMED_WITH, Run, chosen, chosen_datasets, plan_runs
+from samcli.evaluation.ablation_plan import RUN_RESUMED_WITH, Run, chosen, chosen_datasets, further_runs, plan_runs
 from samcli.evaluation.ablation_results import Dataset, summarise
 from samcli.evaluation.answer_file import AnswerFile
 from samcli.evaluation.entries import (
@@ -86,7 +86,7 @@ def ablate(
         for run in left:
             say(f"{run.label}: another process is at work on it; the same command shows its row when it is done")
         with locked(out / ".results.lock", wait=True):  # who comes last sees all that the others finished
-            results = summarise(recipe, runs, datasets)
+            results = summarise(recipe, [*runs, *further_runs(recipe, out)], datasets)
             write_json(out / RESULTS, results)
             (draw_figure5 if recipe.paper == "figure5" else draw_intervals)(results, out / "figures")
         return results

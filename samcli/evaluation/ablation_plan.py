@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,6 +90,19 @@ def plan_runs(recipe: AblateRecipe, out: Path) -> list[Run]:
     return [_run(recipe, row, later, out, weights) for row, later in seeds]
 
 
+def further_runs(recipe: AblateRecipe, out: Path) -> list[Run]:
+    """Finished runs of the recipe's rows with more seeds than it asks for, as an earlier call left them."""
+    weights = cache(_weights)
+    found = []
+    for row in (row for row in recipe.rows if row.train):
+        for later in count(recipe.seeds):
+            run = _run(recipe, row, later, out, weights)
+            if not run.finished:
+                break
+            found.append(run)
+    return found
+
+
 def _run(
     recipe: AblateRecipe, row: RowRecipe, later: int, out: Path, weights: Callable[[ModelRecipe], dict[str, str]]
 ) -> Run:
@@ -161,11 +175,11 @@ def dry_run(recipe: AblateRecipe, out: Path, *, only: Sequence[str] | None = Non
             "row": run.row.row,
             "name": run.row.name,
             "seed": run.seed,
-            "trained": count if run.row.train else 0,
+            "trained": trained if run.row.train else 0,
             "folder": str(run.folder),
             "state": run.state,
         }
-        for run, count in zip(runs, counts, strict=True)
+        for run, trained in zip(runs, counts, strict=True)
     ]
     return {"runs": listed, "datasets": datasets, "missing": missing}
 

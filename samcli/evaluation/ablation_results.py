@@ -42,7 +42,7 @@ def summarise(recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[Data
     rows = []
     for row in recipe.rows:
         if row.row in found:
-            scores = {name: _scores(row.row, name, found, recipe.compare_with) for name in found[row.row]}
+            scores = {name: _scores(row.row, name, found, recipe.compared) for name in found[row.row]}
             of = of_row[row.row]
             guidance = of[0].recipe.training.guidance
             layers = {"layers": [guidance.from_layer, guidance.to_layer]} if guidance.enabled else {}

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,6 +20,7 @@ from samcli.evaluation.tables import Format, Table
 from samcli.recipe import AblateRecipe, EvalRecipe
 
 Form = Literal["table", Format, "json"]
+_UNBOUNDED = 1000  # columns
 FORMS: tuple[Form, ...] = get_args(Form)
 
 
@@ -78,6 +80,8 @@ def run_ablation(
         plan = ablation_plan.dry_run(recipe, out, only=rows)
         return json.dumps(plan, indent=2) if form == "json" else _plan_text(plan)
     results = ablate(recipe, out, only=rows, overwrite=overwrite)
+    if rows is not None:
+        results["rows"] = [row for row in results["rows"] if row["row"] in rows]
     return render(results, ablation_table(results), chosen)
 
 
@@ -106,7 +110,8 @@ def render(results: dict[str, Any], table: Table, form: Form) -> str:
     if form != "table":
         return table.render(form)
     text = io.StringIO()
-    width = max(100, shutil.get_terminal_size().columns)
+    # a file has no width: there the table takes what it needs
+    width = max(100, shutil.get_terminal_size().columns) if sys.stdout.isatty() else _UNBOUNDED
     Console(file=text, width=width, highlight=False).print(table.to_rich())
     return text.getvalue()
 

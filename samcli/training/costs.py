@@ -26,12 +26,12 @@ class Load:
     """What one optimiser step reads; token counts are of one sample, without padding."""
 
     samples: int
-    images: int  # of one sample
+    images: float  # of one sample, on average
     instruction_tokens: int
     answer_tokens: int
 
     @property
-    def all_images(self) -> int:
+    def all_images(self) -> float:
         """Images of the step."""
         return self.samples * self.images
 
@@ -182,7 +182,7 @@ def _context_enters(model: SemanticAlignmentModel) -> int:
     return model.linear.settings.layer if model.linear is not None else _depth(model) + 1
 
 
-def _w_layers(guidance: Guidance, load: Load) -> Iterable[tuple[int, int, bool]]:
+def _w_layers(guidance: Guidance, load: Load) -> Iterable[tuple[int, float, bool]]:
     """The W-Former's layers up to k: number, rows (an image, or a sample where its images share), gradients or not."""
     settings = guidance.settings
     shared = load.samples if settings.context == "all" else load.all_images
@@ -208,7 +208,7 @@ def _guide_layers(model: SemanticAlignmentModel, load: Load) -> float:
         return 0.0
     rows = load.all_images * (model.queries + load.instruction_tokens)
     into, out = (2 * rows * layer.weight.numel() for layer in (model.guidance.guide_in, model.guidance.guide_out))
-    scores = 0
+    scores = 0.0
     if model.guidance.settings.weights != "mean":
         scores = 2 * load.all_images * _positions(model) * model.guidance.adjustment.score.weight.numel()
     return float(2 * into + 3 * out + 2 * scores)
@@ -245,7 +245,7 @@ def _projection(model: SemanticAlignmentModel, load: Load) -> float:
     return float(2 * products * load.all_images * model.queries * model.base.language_projection.weight.numel())
 
 
-def _sequence(model: SemanticAlignmentModel, load: Load) -> int:
+def _sequence(model: SemanticAlignmentModel, load: Load) -> float:
     """Tokens of one sample in the language model."""
     return load.images * model.queries + load.instruction_tokens + load.answer_tokens
 

@@ -18,7 +18,6 @@ from samcli.synth.world.sets import SETS, world_set
 from samcli.training.samples import find_samples, is_world_set, read_samples
 
 WORLD_SAMPLES = 20_000
-WORLD_VALIDATION = 500
 INPUTS = "inputs.json"
 _NAMED = 5
 
@@ -50,9 +49,11 @@ def validation_samples(settings: ValidationRecipe, data: DataRecipe) -> list[Sam
         return []
     elsewhere = data.model_copy(update={"train": settings.data, "samples": None})
     if settings.data in SETS:
-        samples = read_samples(world_set(settings.data, "val", WORLD_VALIDATION, workers=data.workers), elsewhere)
+        samples = read_samples(world_set(settings.data, "val", settings.samples, workers=data.workers), elsewhere)
     else:
         samples, _ = find_samples(elsewhere)
+        if data.train == settings.data:
+            warn(f"validation.data is {settings.data}, which the run learns from: its loss says nothing about others")
     check_samples(samples[: settings.samples])
     return samples[: settings.samples]
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from samcli.console import progress, say, warn
+from samcli.console import SECONDS_BETWEEN_LINES, progress, say, warn
 from samcli.errors import Interrupted, UserError
 from samcli.files import JsonLines
 from samcli.memory import enough_memory
@@ -35,9 +35,8 @@ from samcli.training.checkpoint import (
     optimizer_tensors,
     save_checkpoint,
 )
-from samcli.training.optim import build_optimizers, learning_rate, total_steps
+from samcli.training.optim import build_optimizers, learning_rate, schedule_warning, total_steps
 
-SECONDS_BETWEEN_LINES = 30
 LONGEST_WAIT = timedelta(hours=6)  # for the first process, which may fetch a base or make a set meanwhile
 BatchT = TypeVar("BatchT")
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -138,7 +137,8 @@ def fit(
 ) -> dict[str, Any]:
     """Train to the end, from the last checkpoint in `out/checkpoints` if there is one.
 
-    Returns the last log record without its times: what is the same however often the run was stopped. `note` is called
+    Returns the last log record without its times, and under `best` the step and loss of the best validation: what is
+    the same however often the run was stopped. `note` is called
     in the main process before the first step, when nothing speaks against going on any more.
 
     Raises Interrupted after a signal (everything saved), UserError for a checkpoint of something else and on a loss
@@ -192,6 +192,8 @@ class _Run(Generic[BatchT, ModuleT]):
 
     def train(self, note: Callable[[], None]) -> dict[str, Any]:
         self._resume()
+        if warning := schedule_warning(self.plan.optim, self.steps):
+            warn(f"{self.job.name}: {warning}")
         if self.accelerator.is_main_process:
             note()
         began = time.monotonic() - self.spent
@@ -199,7 +201,7 @@ class _Run(Generic[BatchT, ModuleT]):
         with (
             closing(self.ahead),
             listening() as stop,
-            progress(self.job.name, self.steps, self.step) as advance,
+            progress(self.job.name, self.steps, self.step, lines=False) as advance,
         ):
             while self.step < self.steps:
                 with self._enough_memory():
@@ -210,7 +212,14 @@ class _Run(Generic[BatchT, ModuleT]):
                 self._log(record)
                 improved = self._watch()
                 self._save_if_due(stop, improved)
-        return self.last
+        self._say_how_it_went()
+        return self.last | ({"best": self.best} if self.best else {})
+
+    def _say_how_it_went(self) -> None:
+        found = f"{self.job.name}: {self.steps} steps in {self.spent / 60:.1f} min, loss {self.last['loss']:.4f}"
+        if self.best:
+            found += f", lowest validation loss {self.best['validation_loss']:.4f} at step {self.best['step']}"
+        say(found)
 
     def _watch(self) -> bool:
         """Look at the model where it is time to; whether it is better than it ever was."""

@@ -46,6 +46,16 @@ def total_steps(settings: OptimRecipe, samples: int, processes: int = 1) -> int:
     return settings.steps or max(1, math.ceil(settings.epochs * samples / step_samples(settings, processes)))
 
 
+def schedule_warning(settings: OptimRecipe, steps: int) -> str | None:
+    """What is odd about a schedule over so many steps."""
+    if steps > settings.warmup_steps or settings.warmup_learning_rate >= settings.learning_rate:
+        return None
+    return (
+        f"all of its steps ({steps}) are warm-up (optim.warmup_steps: {settings.warmup_steps}), so the learning rate "
+        "never reaches its peak; lower the one or raise optim.epochs"
+    )
+
+
 def learning_rate(settings: OptimRecipe, step: int, steps: int, steps_per_epoch: int) -> float:
     """The rate of step `step` (from 0) of `steps`: linear warm-up, then the schedule.
 

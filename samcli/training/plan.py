@@ -4,6 +4,7 @@ The model is built on the meta device: sizes and names without numbers.
 """
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,7 @@ from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import small_config
 from samcli.recipe import BaseRecipe, ModelRecipe, SamRecipe
 from samcli.training.costs import Held, Load, step_flops, step_memory
-from samcli.training.optim import build_optimizers, total_steps
+from samcli.training.optim import build_optimizers, schedule_warning, total_steps
 from samcli.training.plan_data import TrainingData, find_training_data, local_base, missing_weights
 from samcli.training.plan_table import plan_table
 from samcli.training.small.base import build_processor, check_queries
@@ -31,11 +32,14 @@ from samcli.training.small.language import EPOCH
 _SHARED_BY = 4  # GPUs, as many as the paper's training had
 _TOKENS = 64  # of an instruction and of an answer: a sentence or two
 _SETTINGS = {
-    "model": "base revision dtype llm_bits shard recompute_activations",
+    "model": "base revision device dtype llm_bits shard recompute_activations",
     "guidance": "enabled context weights normalize from_layer to_layer single_image",
     "data": "train augment features",
     "optim": "optimizer learning_rate min_learning_rate schedule warmup_steps weight_decay decay_biases betas "
-    "batch_size batch_is accumulate epochs precision",
+    "batch_size batch_is accumulate epochs steps clip_norm precision",
+    "text": "qformer_tokens prompt_tokens answer_tokens",
+    "checkpoint": "every_steps every_minutes keep keep_best",
+    "validation": "data samples shown every_steps",
 }
 
 
@@ -57,10 +61,10 @@ def plan(recipe: SamRecipe | BaseRecipe, samples: int | None = None) -> dict[str
         "parameters": _parameters(model),
         "steps": total_steps(recipe.optim, len(data.image_counts)),
         **_costs(recipe, model, load),
-        "data": {"expected": data.where, "samples": len(data.image_counts), "images_per_sample": load.images},
+        "data": {"expected": data.where, "samples": len(data.image_counts), "images_per_sample": round(load.images, 2)},
         "settings": _settings(recipe),
         "assumed": [*data.assumed, _assumed_costs(recipe, load)],
-        "warnings": guidance_warnings(recipe.guidance, data.image_counts),
+        "warnings": _warnings(recipe, data),
         "missing": [*missing_weights(recipe.model), *data.missing],
     }
 
@@ -166,8 +170,13 @@ def _count(members: list[nn.Module | nn.Parameter]) -> dict[str, int]:
     return {"trained": trained, "frozen": frozen}
 
 
+def _warnings(recipe: SamRecipe, data: TrainingData) -> list[str]:
+    schedule = schedule_warning(recipe.optim, total_steps(recipe.optim, len(data.image_counts)))
+    return [*guidance_warnings(recipe.guidance, data.image_counts), *([schedule] if schedule else [])]
+
+
 def _load(recipe: SamRecipe, data: TrainingData) -> Load:
-    images = round(sum(data.image_counts) / len(data.image_counts))
+    images = sum(data.image_counts) / len(data.image_counts)
     instruction = min(_TOKENS, recipe.text.qformer_tokens, recipe.text.prompt_tokens or _TOKENS)
     return Load(recipe.optim.batch_size, images, instruction, min(_TOKENS, recipe.text.answer_tokens))
 
@@ -186,7 +195,7 @@ def _costs(recipe: SamRecipe, model: SemanticAlignmentModel | None, load: Load) 
 
 
 def _memory(recipe: SamRecipe, model: SemanticAlignmentModel, load: Load) -> dict[str, int]:
-    one_pass = replace(load, samples=_at_once(recipe))
+    one_pass = replace(load, samples=_at_once(recipe), images=math.ceil(load.images))
     settings = recipe.model
     shared_by = _SHARED_BY if settings.shard else 1
     held = Held(getattr(torch, settings.dtype), settings.llm_bits, shared_by, settings.recompute_activations)
@@ -213,7 +222,8 @@ def _settings(recipe: SamRecipe) -> dict[str, Any]:
     values = recipe.model_dump(mode="json")
     keys = {part: keys.split() for part, keys in _SETTINGS.items()}
     keys |= {part: [*values[part]] for part in ("linear", "vpgc", "mmicl") if values[part]["enabled"]}
-    return {f"{part}.{key}": values[part][key] for part in values if part in keys for key in keys[part]}
+    shown = {f"{part}.{key}": values[part][key] for part in values if part in keys for key in keys[part]}
+    return {"seed": recipe.seed, **shown}
 
 
 def _plan_of_base(recipe: BaseRecipe) -> dict[str, Any]:

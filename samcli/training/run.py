@@ -9,11 +9,15 @@ from accelerate import Accelerator
 from samcli.console import be_quiet, say
 from samcli.errors import UserError
 from samcli.recipe import RESUMED_WITH, BaseRecipe, SamRecipe
-from samcli.run_directory import RESULTS, goes_on, held, open_run, record_environment
+from samcli.recipe_file import changed_settings
+from samcli.recipe_yaml import read_yaml
+from samcli.run_directory import RECIPE, RESULTS, AnotherRun, goes_on, held, open_run, record_environment
 from samcli.training.checkpoint import finished
 from samcli.training.loop import new_accelerator
 from samcli.training.sam_run import train_sam
 from samcli.training.small.base import train_base
+
+_HOW = "\n--accept-changes goes on with the run in spite of that: its steps so far keep the old settings"
 
 
 def run_training(
@@ -39,7 +43,7 @@ def run_training(
             be_quiet()
         accelerator.wait_for_everyone()
         if (out / RESULTS).exists():
-            say(f"{out} is finished; --overwrite trains anew")
+            say(f"{out} is finished; --overwrite trains anew")  # a change of its recipe is refused or reopens it
         elif isinstance(recipe, BaseRecipe):
             train_base(recipe, out, accelerator)
         else:
@@ -58,10 +62,15 @@ def _open(
     """Make `out` the directory of this run; accepted changes are noted when the training is sure to go on with them."""
     settings = tuple(name for name in type(recipe).model_fields if name != "kind")
     may_change = settings if accept_changes else RESUMED_WITH
-    going_on = not overwrite and goes_on(out, recipe, may_change)
+    try:
+        going_on = not overwrite and goes_on(out, recipe, may_change)
+    except AnotherRun as error:
+        raise UserError(f"{error}{_HOW if resume and isinstance(recipe, SamRecipe) else ''}") from error
     if going_on:
-        if (out / RESULTS).exists():
+        if (out / RESULTS).exists() and not accept_changes:
             return
+        if (out / RESULTS).exists() and changed_settings(read_yaml(out / RECIPE), recipe, RESUMED_WITH):
+            (out / RESULTS).unlink()  # with its last checkpoint it goes on, if there are steps left to do
         started = any(finished(folder) for folder in (out / "checkpoints", *out.glob("*/checkpoints")))
         if started and not resume:
             raise UserError(
