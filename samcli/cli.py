@@ -239,8 +239,10 @@ def evaluate(
 
     The embedded model `tiny` knows only its own world: on other pictures its scores mean nothing.
     """
-    from samcli.evaluation.command import default_out, run_evaluation
+    from samcli.evaluation.command import default_out, flags_of, run_evaluation, run_many
     from samcli.recipe import EvalRecipe
+    from samcli.recipe_file import find_recipe, kind_of
+    from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
 
     flags = {
         "task": task,
@@ -261,6 +263,15 @@ def evaluate(
         "workers": workers,
         "engine": engine,
     }
+    several: dict[str, Any] = {"table": TableRecipe, "cases": CasesRecipe, "survey": SurveyRecipe}
+    kind = kind_of(find_recipe(recipe)) if recipe else None
+    if recipe is not None and kind in several:
+        schema = several[kind]
+        once = {"--predictions": predictions, "--baseline": baseline, "--export-requests": export_requests}
+        _refuse(once | {"--check-invariance": check_invariance or None}, f"{recipe} asks several models")
+        many = _recipe(schema, recipe, settings, flags_of(kind, schema.model_fields, flags))
+        _print(run_many(many, out or _default_out(recipe), overwrite=overwrite, form=form))
+        return
     resolved = _recipe(EvalRecipe, recipe, settings, flags)
     of_the_model: dict[str, Any] = {"--model": model, "--adapter": adapter, "--device": device, "--dtype": dtype}
     of_the_model |= {"--batch-size": batch_size, "--beams": beams, "--max-length": max_length}

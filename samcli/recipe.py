@@ -325,6 +325,7 @@ class EvalRecipe(Section):
     batch_size: Positive = Field(20, description="samples answered at once")
     api: ApiRecipe = ApiRecipe()
     limit: Positive | None = Field(None, description="samples of each dataset, from the start; null: all")
+    ids: tuple[int | str, ...] | None = Field(None, description="samples of these ids alone; null: all")
     seed: int = Field(0, description="of the bootstrap")
     workers: Positive = Field(1, description="processes (ray: actors) that answer, each with a model of its own")
     engine: Literal["local", "ray"] = Field(

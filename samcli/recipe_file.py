@@ -17,7 +17,8 @@ from samcli.recipe_yaml import parse_yaml, read_yaml, to_yaml
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
 Override = tuple[str, Any]
-_COMMANDS = {"sam": "train", "base": "train", "synth": "synth", "eval": "eval", "ablate": "ablate"}
+_COMMANDS = {"sam": "train", "base": "train", "synth": "synth", "ablate": "ablate"}
+_COMMANDS |= dict.fromkeys(("eval", "table", "cases", "survey"), "eval")
 
 
 def recipe_names() -> list[str]:
@@ -111,6 +112,12 @@ def _with_base_beside(recipe: Recipe, path: Path | None) -> Recipe:
     if path is None or not isinstance(base, str) or os.path.exists(base) or not (path.parent / base).is_file():
         return recipe
     return recipe.model_copy(update={"base": str(path.parent / base)})
+
+
+def kind_of(path: Path) -> str | None:
+    """What a recipe file says it is for."""
+    kind = read_yaml(path).get("kind")
+    return kind if isinstance(kind, str) else None
 
 
 def _check_kind(schemas: tuple[type[Recipe], ...], path: Path) -> None:

@@ -28,6 +28,9 @@ _MADE: dict[str | None, tuple[str, ...]] = {
     "base": (RESULTS, "model", "vision", "language", "alignment", "corpus", "corpus-val"),
     "sam": (RESULTS, "adapter", "checkpoints", "samples.html"),
     "eval": (RESULTS, "predictions", "report", "api-usage.json"),
+    "table": (RESULTS, "models", "report"),
+    "cases": (RESULTS, "models", "figures"),
+    "survey": (RESULTS,),
     "ablate": (RESULTS, "row-*", "figures"),
     None: (RESULTS, "predictions", "train"),
 }

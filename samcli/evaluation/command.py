@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,10 +19,47 @@ from samcli.evaluation.run import evaluate
 from samcli.evaluation.run import export_requests as write_requests
 from samcli.evaluation.tables import Format, Table
 from samcli.recipe import AblateRecipe, EvalRecipe
+from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
 
 Form = Literal["table", Format, "json"]
 _UNBOUNDED = 1000  # columns
 FORMS: tuple[Form, ...] = get_args(Form)
+
+
+FLAGS_OF_MANY = {"model.device": "device", "model.dtype": "dtype"}
+"""Flags of `sam eval` that are called otherwise in a recipe of several models."""
+
+
+def flags_of(recipe_kind: str, fields: Collection[str], flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags that were given, by the keys of a recipe of that kind; raises UserError for one that it lacks."""
+    given = {FLAGS_OF_MANY.get(key, key): value for key, value in flags.items() if value is not None}
+    if strange := [key for key in given if key not in fields]:
+        raise UserError(
+            f"a recipe of kind {recipe_kind} has no {strange[0]}: it says itself what is asked of which model"
+        )
+    return given
+
+
+def run_many(recipe: TableRecipe | CasesRecipe | SurveyRecipe, out: Path, *, overwrite: bool, form: str) -> str:
+    """A table of several models, a case study or a survey of datasets; return it as text."""
+    chosen = check_form(form)
+    if isinstance(recipe, SurveyRecipe):
+        from samcli.evaluation.survey import survey, survey_table
+
+        results = survey(recipe, out, overwrite=overwrite)
+        return render(results, survey_table(results), chosen)
+    if isinstance(recipe, CasesRecipe):
+        from samcli.evaluation.cases import cases_table, study
+
+        results = study(recipe, out, overwrite=overwrite)
+        return render(results, cases_table(results), chosen)
+    from samcli.evaluation.comparison_table import comparison_table, differences_table
+    from samcli.evaluation.table_run import run_table
+
+    results = run_table(recipe, out, overwrite=overwrite)
+    text = render(results, comparison_table(results), chosen)
+    gaps = differences_table(results)
+    return text if gaps is None or chosen == "json" else f"{text}\n{render(results, gaps, chosen)}"
 
 
 def run_evaluation(

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from samcli.evaluation.figures import save_picture, style
 from samcli.evaluation.result_tables import METRICS
-from samcli.files import atomic_write
 
 Cells = dict[tuple[int, int], Mapping[str, Any]]  # by (l, k): {mean, ci95}
 _COLOURS = "viridis"  # even in lightness: its order is seen in grey, and by those who don't tell red from green
@@ -22,10 +22,8 @@ def draw_figure5(results: Mapping[str, Any], directory: Path) -> list[Path]:
 
     Rows without guidance are passed over. A surface needs three cells that are no line; without them there is none.
     """
-    import matplotlib as mpl  # takes a moment to import, for this figure alone
-
     written: list[Path] = []
-    with mpl.rc_context({"svg.hashsalt": "sam", "font.size": 10, "savefig.dpi": 160}):
+    with style(10):
         for where, metric, cells in _metrics(results):
             title = f"{METRICS[metric]}, {where}"
             written += save_picture(_grid(cells, title), directory / f"{where}-{metric}-grid")
@@ -52,16 +50,6 @@ def _metrics(results: Mapping[str, Any]) -> Iterator[tuple[str, str, Cells]]:
 def _spans_a_surface(cells: Cells) -> bool:
     places = np.array([*cells], dtype=float)
     return len(cells) > 2 and np.linalg.matrix_rank(places - places[0]) == 2
-
-
-def save_picture(figure: Any, stem: Path) -> list[Path]:
-    """Write a figure as PNG and SVG, equal to the byte for equal results; return both files."""
-    metadata: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}}
-    paths = [stem.with_name(f"{stem.name}.{form}") for form in metadata]
-    for path, (form, more) in zip(paths, metadata.items(), strict=True):
-        with atomic_write(path, "wb") as file:
-            figure.savefig(file, format=form, bbox_inches="tight", metadata=more)
-    return paths
 
 
 def _surface(cells: Cells, title: str, label: str) -> Any:

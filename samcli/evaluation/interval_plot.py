@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from samcli.evaluation.figure5 import save_picture
+from samcli.evaluation.figures import save_picture, style
 from samcli.evaluation.result_tables import METRICS
 
 _SURE = 0.05
@@ -22,11 +22,9 @@ def draw_intervals(results: Mapping[str, Any], directory: Path) -> list[Path]:
     A dashed line marks the first row that others are compared with, and a filled dot a difference to it that chance
     alone makes in less than one of twenty such comparisons.
     """
-    import matplotlib as mpl  # takes a moment to import, for these pictures alone
-
     rows: Sequence[Row] = results["rows"]
     written: list[Path] = []
-    with mpl.rc_context({"svg.hashsalt": "sam", "font.size": 9, "savefig.dpi": 160}):
+    with style(9):
         for metric, title in METRICS.items():
             listed = dict.fromkeys(name for row in rows for name in (*row["datasets"], *row.get("by_images", {})))
             names = [name for name in listed if any(metric in _scores(row, name) for row in rows)]

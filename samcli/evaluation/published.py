@@ -46,6 +46,11 @@ def published_ablation() -> dict[str, dict[str, Any]]:
     return {row: dict(scores) for row, scores in _figures()["table3_ablation"].items()}
 
 
+def published_datasets() -> list[dict[str, Any]]:
+    """Table 1: name, samples, and whether it is made automatically and of distinct contexts, as the paper says."""
+    return [dict(row) for row in _figures()["table1_datasets"]]
+
+
 @cache
 def _figures() -> Any:
     return yaml.safe_load(files("samcli.evaluation").joinpath("published.yaml").read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ from typing import Any
 from samcli.console import warn
 from samcli.data.dataset import DatasetOnDisk
 from samcli.data.sample import Sample, missing_images
+from samcli.errors import UserError
 from samcli.evaluation.control import controlled
 from samcli.evaluation.scores import check_references
 from samcli.evaluation.tasks import LINKING, load_dataset
@@ -26,8 +27,18 @@ class Questions:
 def read_questions(recipe: EvalRecipe, name: str) -> Questions:
     """The samples that a model is asked about; raises UserError where the dataset isn't there or is faulty."""
     found = read(recipe, name)
-    samples = controlled(recipe.task, found.samples[: recipe.limit], recipe.control)
+    samples = controlled(recipe.task, _chosen(recipe, name, found.samples), recipe.control)
     return Questions(name, samples, found.record(recipe.reading), found.unlike_the_paper(recipe.reading))
+
+
+def _chosen(recipe: EvalRecipe, name: str, samples: Sequence[Sample]) -> Sequence[Sample]:
+    """The samples that the recipe wants; raises UserError for ids that the dataset doesn't have."""
+    if recipe.ids is None:
+        return samples[: recipe.limit]
+    by_id = {str(sample.id): sample for sample in samples}
+    if unknown := [one for one in recipe.ids if str(one) not in by_id]:
+        raise UserError(f"{name} has no sample {unknown[0]!r}; its ids look like {', '.join(list(by_id)[:3])}")
+    return [by_id[str(one)] for one in recipe.ids][: recipe.limit]
 
 
 def read(recipe: EvalRecipe, name: str) -> DatasetOnDisk:

@@ -39,7 +39,7 @@ def evaluation_table(results: Json) -> Table:
     rows: list[list[Cell]] = []
     for name in names:
         rows += [_own(name, model, entry, metrics) for model, at, entry in _entries(models) if at == name]
-        rows += _published(name, name, metrics, _reasons(results, [name]))
+        rows += _published(name, name, metrics, reasons_against(results, [name]))
     if len(names) > 1:
         rows += _averages(results, names, metrics)
     columns = ["dataset", "model", "n", "failed", *(METRICS[key] for key in metrics), "source"]
@@ -79,11 +79,17 @@ def _entries(models: Json) -> Iterator[tuple[str, str, Json]]:
 
 
 def _own(name: str, model: str, entry: Json, metrics: list[str]) -> list[Cell]:
-    scores = [_measure(entry.get(key), entry.get("ci95", {}).get(key)) for key in metrics]
+    scores = [own_measure(entry.get(key), entry.get("ci95", {}).get(key)) for key in metrics]
     return [name, model, entry.get("n"), entry.get("failed"), *scores, _OURS]
 
 
-def _measure(value: float | None, interval: Sequence[float] | None, p: float | None = None) -> Cell:
+def tasks_datasets(task: str) -> set[str]:
+    """The paper's datasets of a task, in lower case."""
+    return set(DATASETS.get(task, ()))
+
+
+def own_measure(value: float | None, interval: Sequence[float] | None, p: float | None = None) -> Cell:
+    """A score as a cell; none where there is none."""
     low, high = interval or (None, None)
     return None if value is None else Measure(value, low, high, p)
 
@@ -95,12 +101,12 @@ def _published(label: str, name: str, metrics: list[str], reasons: list[str] | N
     mark = f"published, not comparable: {', '.join(reasons)}" if reasons else _COMPARABLE
 
     def cells(model: str, scores: PublishedScores) -> list[Cell]:
-        return [label, model, None, None, *(_measure(scores.get(key), None) for key in metrics), mark]
+        return [label, model, None, None, *(own_measure(scores.get(key), None) for key in metrics), mark]
 
     return [cells(model, scores) for model, scores in published_rows(name).items()]
 
 
-def _reasons(results: Json, names: list[str]) -> list[str] | None:
+def reasons_against(results: Json, names: list[str]) -> list[str] | None:
     """Why the paper's figures can't be compared with ours on these datasets; None where only world models were run."""
     models: Json = results["models"]
     entries = [entry for model, at, entry in _entries(models) if at in names and not models[model].get("world")]
@@ -115,7 +121,7 @@ def _averages(results: Json, names: list[str], metrics: list[str]) -> list[list[
     rows = [_own("average", model, found["average"], metrics) for model, found in models.items() if "average" in found]
     for task, datasets in DATASETS.items():
         if {name.casefold() for name in names} == set(datasets):
-            rows += _published("average", task, metrics, _reasons(results, names))
+            rows += _published("average", task, metrics, reasons_against(results, names))
     return rows
 
 
@@ -125,7 +131,7 @@ def _notes(results: Json, names: list[str], rows: list[list[Cell]]) -> list[str]
         notes.append(f"published: {PAPER}, Tables 2 and 4")
         if any(row[-1] == _COMPARABLE for row in rows):
             notes.append(_CHECKED)
-    elif _reasons(results, names) is None and any(_of_the_paper(name) for name in names):
+    elif reasons_against(results, names) is None and any(_of_the_paper(name) for name in names):
         notes.append("the model knows only its own drawn world: no published figures beside it")
     return [note for note in notes if note]
 
@@ -136,11 +142,11 @@ def _of_the_paper(name: str) -> bool:
 
 def _ablated(name: str, row: Json, entry: Json, metrics: list[str]) -> list[list[Cell]]:
     found = {key: entry[key] for key in metrics if key in entry}
-    scores = [_measure(found[key]["mean"], found[key].get("ci95")) if key in found else None for key in metrics]
+    scores = [own_measure(found[key]["mean"], found[key].get("ci95")) if key in found else None for key in metrics]
     cells: list[list[Cell]] = [[name, str(row["row"]), row["name"], row["seeds"], *scores]]
     for other in _unique(other for score in found.values() for other in score.get("versus", {})):
         versus = [found.get(key, {}).get("versus", {}).get(other) for key in metrics]
-        gaps = [gap and _measure(gap["difference"], gap.get("ci95"), gap.get("p")) for gap in versus]
+        gaps = [gap and own_measure(gap["difference"], gap.get("ci95"), gap.get("p")) for gap in versus]
         cells.append([name, f"{row['row']} - {other}", "difference", None, *gaps])
     return cells
 
@@ -148,7 +154,13 @@ def _ablated(name: str, row: Json, entry: Json, metrics: list[str]) -> list[list
 def _table3(metrics: list[str]) -> list[list[Cell]]:
     """The paper's Table 3: averages over the datasets of each task."""
     return [
-        [f"the paper, {task}", row, scores["name"], None, *(_measure(scores[task].get(key), None) for key in metrics)]
+        [
+            f"the paper, {task}",
+            row,
+            scores["name"],
+            None,
+            *(own_measure(scores[task].get(key), None) for key in metrics),
+        ]
         for task in (GROUPS, STORIES)
         for row, scores in published_ablation().items()
     ]

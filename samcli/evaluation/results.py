@@ -1,6 +1,6 @@
 """What `results.json` of an evaluation holds: scores, how they were made, and why they may not be compared."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from samcli.evaluation.entries import (
     metrics_of,
 )
 from samcli.evaluation.published import SAMPLES
-from samcli.evaluation.scores import signature
+from samcli.evaluation.scores import Scores, signature
 from samcli.evaluation.statistics import Evidence
 from samcli.evaluation.tasks import LINKING, is_published
 from samcli.recipe import DecodingRecipe, EvalRecipe
@@ -51,13 +51,12 @@ def results_of(
     With an `earlier` run, its model's name and its answers to the same samples, each dataset's entry says under
     `versus` how far ours are from them.
     """
+    scores = {}
     if recipe.task == LINKING:
         entries = {name: linking_entry(one, recipe.control, recipe.seed) for name, one in answers.items()}
-        how = f"protocol:{GRAMMAR}|mentions:1|samcli:{__version__}|n:{'+'.join(str(e['n']) for e in entries.values())}"
     else:
         scores = {name: caption_scores(one, recipe.protocol) for name, one in answers.items()}
         entries = {name: caption_entry(one, scores[name], recipe.seed) for name, one in answers.items()}
-        how = signature(*scores.values())
     for name, answered in answers.items():
         if answered.data:
             entries[name]["data"] = dict(answered.data)
@@ -71,10 +70,19 @@ def results_of(
             entries[name]["versus"] = {earlier[0]: gaps}
     found = {"datasets": entries, "average": average(entries, metrics_of(recipe.task))}
     protocol = GRAMMAR if recipe.task == LINKING else recipe.protocol
+    how = protocol_signature(recipe.task, answers, list(scores.values()))
     head = {"task": recipe.task, "protocol": protocol, "signature": how}
     more = {"weights": dict(source.weights), "world": source.world, "control": recipe.control}
     model = found | {key: value for key, value in more.items() if value}
     return {**head, "models": {source.model: model}, **found}
+
+
+def protocol_signature(task: str, answers: Mapping[str, Answered], scores: Sequence[Scores]) -> str:
+    """What must be equal for two numbers to be compared."""
+    if task != LINKING:
+        return signature(*scores)
+    samples = "+".join(str(len(answered.samples)) for answered in answers.values())
+    return f"protocol:{GRAMMAR}|mentions:1|samcli:{__version__}|n:{samples}"
 
 
 def _evidence(recipe: EvalRecipe, answers: Mapping[str, Answered]) -> dict[str, dict[str, Evidence]]:

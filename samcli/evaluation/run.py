@@ -1,7 +1,8 @@
 """`sam eval` from end to end: samples, answers, scores, results."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,21 @@ RESUMED_WITH = ("workers", "engine", "reuse_answers", "api.requests", "api.timeo
 """What a run may go on with other values of: how fast answers are made, not what they are."""
 
 
-def evaluate(
+@dataclass(frozen=True)
+class Evaluated:
+    """What a run found: its answers by dataset, where they are from, and what `results.json` holds."""
+
+    answers: Mapping[str, Answered]
+    source: Source
+    results: dict[str, Any]
+
+
+def evaluate(recipe: EvalRecipe, out: Path, **options: Any) -> dict[str, Any]:
+    """`answer_and_score`, of which only what `results.json` holds is returned."""
+    return answer_and_score(recipe, out, **options).results
+
+
+def answer_and_score(
     recipe: EvalRecipe,
     out: Path,
     *,
@@ -42,8 +57,8 @@ def evaluate(
     invariance: bool = False,
     overwrite: bool = False,
     captioner: "Captioner | None" = None,
-) -> dict[str, Any]:
-    """Answer and score the recipe's datasets in `out`, or go on where that stopped; return what `results.json` holds.
+) -> Evaluated:
+    """Answer and score the recipe's datasets in `out`, or go on where that stopped.
 
     With `predictions` no model runs: the answers there are scored, against their own references where a dataset isn't
     there. With `baseline`, the directory of an earlier run, results say how far the two are apart; with `invariance`,
@@ -68,7 +83,7 @@ def evaluate(
         results = results_of(recipe, source, answers, earlier)
         write_json(out / RESULTS, results)
     say(f"results: {out / RESULTS}")
-    return results
+    return Evaluated(answers, source, results)
 
 
 def keep(path: Path, answered: Answered) -> None:
@@ -182,7 +197,9 @@ def _given(recipe: EvalRecipe, name: str, predictions: list[Prediction]) -> Answ
         return Answered(name, samples[: recipe.limit], predictions[: recipe.limit])
     whole = read(recipe, name)
     matched = for_samples(predictions, {str(sample.id): sample.references for sample in whole.samples})
-    return _answered(read_questions(recipe, name), matched[: recipe.limit])
+    of_sample = {one.id: one for one in matched}
+    questions = read_questions(recipe, name)
+    return _answered(questions, [of_sample[str(sample.id)] for sample in questions.samples])
 
 
 def _answered(questions: Questions, predictions: Sequence[Prediction]) -> Answered:

@@ -8,7 +8,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,14 +22,21 @@ Format = Literal["md", "csv", "latex"]
 
 @dataclass(frozen=True)
 class Measure:
-    """A score with its 95 % interval; one with a `p` is a difference and shows its sign."""
+    """A score with its 95 % interval; one with a `p` is a difference and shows its sign.
+
+    `rank` 1 is the best of its column, shown bold, 2 the second, underlined.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    rank: int | None = None
 
 
+_STYLES: dict[int | None, str] = {1: "bold", 2: "underline"}
+_MARKDOWN: dict[int | None, tuple[str, str]] = {1: ("**", "**"), 2: ("<u>", "</u>")}
+_LATEX: dict[int | None, tuple[str, str]] = {1: (r"\textbf{", "}"), 2: (r"\underline{", "}")}
 Cell = str | int | float | Measure | None
 
 
@@ -60,7 +67,7 @@ class Table:
         for place, row in enumerate(self.rows):
             if place and row[0] != self.rows[place - 1][0]:
                 rich.add_section()
-            rich.add_row(*(Text(cell_text(cell)) for cell in row))
+            rich.add_row(*(Text(cell_text(cell), style=_STYLES.get(_rank(cell), "")) for cell in row))
         return rich
 
 
@@ -76,6 +83,17 @@ def cell_text(cell: Cell) -> str:
             return f"{cell:.2f}"
         case _:
             return _plain(str(cell))
+
+
+def _rank(cell: Cell) -> int | None:
+    return cell.rank if isinstance(cell, Measure) else None
+
+
+def _marked(cell: Cell, text: str, marks: Mapping[int | None, tuple[str, str]]) -> str:
+    """The text of a cell, with the marks of its rank around the value; its interval stays plain."""
+    before, after = marks.get(_rank(cell), ("", ""))
+    value, blank, rest = text.partition(" ")
+    return f"{before}{value}{after}{blank}{rest}" if before else text
 
 
 def _plain(text: str) -> str:
@@ -94,7 +112,7 @@ def _markdown(table: Table) -> str:
         return f"| {' | '.join(cells)} |"
 
     marks = ["---:" if numeric else "---" for numeric in _numeric(table)]
-    rows = [line([_markdown_text(cell_text(cell)) for cell in row]) for row in table.rows]
+    rows = [line([_marked(cell, _markdown_text(cell_text(cell)), _MARKDOWN) for cell in row]) for row in table.rows]
     head = [f"**{_markdown_text(table.title)}**", "", line(list(map(_markdown_text, table.columns))), line(marks)]
     notes = ["", *(f"- {_markdown_text(note)}" for note in table.notes)] if table.notes else []
     return "\n".join([*head, *rows, *notes]) + "\n"
@@ -139,7 +157,7 @@ def _latex(table: Table) -> str:
 
 def _latex_cell(cell: Cell) -> str:
     text = _latex_text(cell_text(cell))
-    return text if isinstance(cell, str) else re.sub(r"([-+])(?=\d)", r"$\1$", text)
+    return text if isinstance(cell, str) else _marked(cell, re.sub(r"([-+])(?=\d)", r"$\1$", text), _LATEX)
 
 
 def _latex_text(text: str) -> str:

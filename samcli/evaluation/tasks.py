@@ -68,13 +68,13 @@ def load_dataset(
     Raises UserError when it isn't there (where it was looked for and where it is to be had), when it is faulty, and for
     `linking` when its records don't say what is shared.
     """
-    found = read_dataset(name, root, reading, image_root, _world_directory(name))
+    found = read_dataset(name, root, reading, image_root, world_directory(name))
     if task == LINKING:
         check_linking(name, found.samples)
     return found
 
 
-def _world_directory(name: str) -> Path | None:
+def world_directory(name: str) -> Path | None:
     """Where a set of the embedded world lies; None for other datasets."""
     if not is_of_the_world(name):
         return None

@@ -1,0 +1,109 @@
+"""Tables of several models as the paper prints them: a row a model, a column a score, best bold, second underlined."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from samcli.evaluation.published import PAPER, published_rows
+from samcli.evaluation.result_tables import METRICS, own_measure, reasons_against, tasks_datasets
+from samcli.evaluation.tables import Cell, Measure, Table
+
+Json = Mapping[str, Any]
+AVERAGE = "average"
+
+
+def comparison_table(results: Json) -> Table:
+    """The results of a table recipe, with the paper's rows below ours where a dataset is the paper's."""
+    models: Json = results["models"]
+    names = list(dict.fromkeys(name for model in models.values() for name in model["datasets"]))
+    metrics = [key for key in METRICS if any(key in e for m in models.values() for e in m["datasets"].values())]
+    places = [*names, *([AVERAGE] if len(names) > 1 else [])]
+    ours = [_own_row(name, model, places, metrics) for name, model in models.items()]
+    plain = [place for place, model in enumerate(models.values()) if not model.get("control")]
+    published, reasons = _published(results, names, places, metrics)
+    rows = [*_ranked(ours, plain), *_ranked(published, range(len(published)))]
+    columns = ["model", "n", "failed", *(f"{place} {METRICS[key]}" for place in places for key in metrics)]
+    title = f"{results['task']}, protocol {results['protocol']}"
+    return Table(title, columns, rows, _notes(results, bool(published), reasons))
+
+
+def differences_table(results: Json) -> Table | None:
+    """How far each model is from the baseline, with p corrected over the table; None where there is one model."""
+    baseline = results.get("baseline")
+    rows: list[list[Cell]] = []
+    metrics = [key for key in METRICS if key in _metrics_of(results)]
+    for name, model in results["models"].items():
+        for dataset, entry in model["datasets"].items():
+            if gaps := entry.get("versus", {}).get(baseline):
+                rows.append([name, dataset, *(_gap(gaps[key]) for key in metrics)])
+    if not rows:
+        return None
+    notes = ["paired by sample; p corrected by Holm's method over all differences of the table"]
+    columns = ["model", "dataset", *(METRICS[key] for key in metrics)]
+    return Table(f"differences to {baseline}", columns, rows, notes)
+
+
+def _gap(gap: Json) -> Measure:
+    low, high = gap["ci95"]
+    return Measure(gap["difference"], low, high, gap["p_holm"])
+
+
+def _metrics_of(results: Json) -> set[str]:
+    return {key for model in results["models"].values() for entry in model["datasets"].values() for key in entry}
+
+
+def _own_row(name: str, model: Json, places: Sequence[str], metrics: Sequence[str]) -> list[Cell]:
+    entries: list[Json] = list(model["datasets"].values())
+    label = f"{name} ({model['seeds']} seeds)" if "seeds" in model else name
+    cells: list[Cell] = [label, sum(entry["n"] for entry in entries), sum(entry["failed"] for entry in entries)]
+    for place in places:
+        entry = model["average"] if place == AVERAGE else model["datasets"].get(place, {})
+        cells += [own_measure(entry.get(key), entry.get("ci95", {}).get(key)) for key in metrics]
+    return cells
+
+
+def _published(
+    results: Json, names: Sequence[str], places: Sequence[str], metrics: Sequence[str]
+) -> tuple[list[list[Cell]], list[str] | None]:
+    """The paper's rows, and why ours can't be compared with them; none where only world models were asked."""
+    reasons = reasons_against(results, list(names))
+    if reasons is None:
+        return [], None
+    found = {name: published_rows(name) for name in names}
+    whole = tasks_datasets(results["task"])
+    if whole and {name.casefold() for name in names} == whole:
+        found[AVERAGE] = published_rows(results["task"])
+    models = list(dict.fromkeys(model for scores in found.values() for model in scores))
+    rows: list[list[Cell]] = []
+    for model in models:
+        cells: list[Cell] = [f"{model} (published)", None, None]
+        for place in places:
+            scores = found.get(place, {}).get(model, {})
+            cells += [own_measure(scores.get(key), None) for key in metrics]
+        rows.append(cells)
+    return rows, reasons
+
+
+def _ranked(rows: Sequence[Sequence[Cell]], among: Sequence[int]) -> list[list[Cell]]:
+    """The rows with the best and the second of each column marked, among some of them."""
+    marked = [list(row) for row in rows]
+    for column in range(len(rows[0]) if rows else 0):
+        values = sorted(
+            ((cell.value, place) for place in among if isinstance(cell := rows[place][column], Measure)), reverse=True
+        )
+        for rank, (_, place) in enumerate(values[:2], 1) if len(values) > 1 else ():
+            cell = marked[place][column]
+            if isinstance(cell, Measure):
+                marked[place][column] = replace(cell, rank=rank)
+    return marked
+
+
+def _notes(results: Json, published: bool, reasons: list[str] | None) -> list[str]:
+    notes = ["in brackets: 95 % intervals over samples, and over seeds where there are several", results["signature"]]
+    if published:
+        notes.append(f"published: {PAPER}, Tables 2 and 4")
+        told = f"not comparable: {', '.join(reasons)}" if reasons else "comparable, but pictures can't be checked"
+        notes.append(f"ours and the published: {told}")
+    for key, lines in results.get("left_out", {}).items():
+        notes += [f"left out of the {key}: {line}" for line in lines]
+    return notes
