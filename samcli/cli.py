@@ -224,6 +224,9 @@ def evaluate(
         typer.Option("--out", help="Directory of the run. Default: runs/TASK-MODEL-..., one for each recipe."),
     ] = None,
     overwrite: Overwrite = False,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write report/index.html: tables, and every sample to look at.")
+    ] = True,
     form: Format = "table",
     settings: Settings = None,
     device: Device = None,
@@ -270,7 +273,7 @@ def evaluate(
         once = {"--predictions": predictions, "--baseline": baseline, "--export-requests": export_requests}
         _refuse(once | {"--check-invariance": check_invariance or None}, f"{recipe} asks several models")
         many = _recipe(schema, recipe, settings, flags_of(kind, schema.model_fields, flags))
-        _print(run_many(many, out or _default_out(recipe), overwrite=overwrite, form=form))
+        _print(run_many(many, out or _default_out(recipe), overwrite=overwrite, report=report, form=form))
         return
     resolved = _recipe(EvalRecipe, recipe, settings, flags)
     of_the_model: dict[str, Any] = {"--model": model, "--adapter": adapter, "--device": device, "--dtype": dtype}
@@ -291,6 +294,7 @@ def evaluate(
         invariance=check_invariance,
         export_requests=export_requests,
         overwrite=overwrite,
+        report=report,
         form=form,
     )
     _print(text)

@@ -21,7 +21,7 @@ from samcli.recipe_tables import CasesRecipe
 from samcli.run_directory import RESULTS, held, open_run
 
 _WIDTH = 9.0  # inches
-_LETTERS = 92  # in a line
+_LETTERS = 100  # in a line
 _LINE = 0.19  # inches
 _SHOWN = 900  # letters of a text
 
@@ -120,7 +120,7 @@ def draw_case(case: Case, path: Path) -> list[Path]:
         colour = "#6e747e" if name in ("asked", "reference") else "#20242c"
         figure.text(0.005, top / height, name, fontsize=8, fontweight=bold, va="top", color=colour, parse_math=False)
         for line in lines:
-            figure.text(0.22, top / height, line, fontsize=8, va="top", color=colour, parse_math=False)
+            figure.text(0.16, top / height, line, fontsize=8, va="top", color=colour, parse_math=False)
             top -= _LINE
         top -= 0.12
     with style(8):

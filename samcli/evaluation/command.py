@@ -14,14 +14,16 @@ from rich.console import Console
 
 from samcli.console import say
 from samcli.errors import UserError
+from samcli.evaluation.comparison_table import published_for_page
 from samcli.evaluation.result_tables import ablation_table, evaluation_table
-from samcli.evaluation.run import evaluate
+from samcli.evaluation.run import answer_and_score
 from samcli.evaluation.run import export_requests as write_requests
 from samcli.evaluation.tables import Format, Table
 from samcli.recipe import AblateRecipe, EvalRecipe
 from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
 
 Form = Literal["table", Format, "json"]
+REPORT = "report"
 _UNBOUNDED = 1000  # columns
 FORMS: tuple[Form, ...] = get_args(Form)
 
@@ -40,7 +42,9 @@ def flags_of(recipe_kind: str, fields: Collection[str], flags: dict[str, Any]) -
     return given
 
 
-def run_many(recipe: TableRecipe | CasesRecipe | SurveyRecipe, out: Path, *, overwrite: bool, form: str) -> str:
+def run_many(
+    recipe: TableRecipe | CasesRecipe | SurveyRecipe, out: Path, *, overwrite: bool, report: bool, form: str
+) -> str:
     """A table of several models, a case study or a survey of datasets; return it as text."""
     chosen = check_form(form)
     if isinstance(recipe, SurveyRecipe):
@@ -54,9 +58,13 @@ def run_many(recipe: TableRecipe | CasesRecipe | SurveyRecipe, out: Path, *, ove
         results = study(recipe, out, overwrite=overwrite)
         return render(results, cases_table(results), chosen)
     from samcli.evaluation.comparison_table import comparison_table, differences_table
+    from samcli.evaluation.report.page import write_report
     from samcli.evaluation.table_run import run_table
 
-    results = run_table(recipe, out, overwrite=overwrite)
+    found = run_table(recipe, out, overwrite=overwrite)
+    results = found.results
+    if report:
+        write_report(out / REPORT, results, found.answers, published_for_page(results))
     text = render(results, comparison_table(results), chosen)
     gaps = differences_table(results)
     return text if gaps is None or chosen == "json" else f"{text}\n{render(results, gaps, chosen)}"
@@ -71,6 +79,7 @@ def run_evaluation(
     invariance: bool,
     export_requests: Path | None,
     overwrite: bool,
+    report: bool,
     form: str,
 ) -> str:
     """Evaluate, or only write the requests; return the results as text."""
@@ -78,9 +87,14 @@ def run_evaluation(
     if export_requests is not None:
         say(f"{write_requests(recipe, export_requests)} requests written to {export_requests}")
         return ""
-    results = evaluate(
+    found = answer_and_score(
         recipe, out, predictions=predictions, baseline=baseline, invariance=invariance, overwrite=overwrite
     )
+    results = found.results
+    if report:
+        from samcli.evaluation.report.page import write_report
+
+        write_report(out / REPORT, results, {found.source.model: found.answers}, published_for_page(results))
     return render(results, evaluation_table(results), chosen)
 
 

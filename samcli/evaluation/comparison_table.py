@@ -48,6 +48,19 @@ def _gap(gap: Json) -> Measure:
     return Measure(gap["difference"], low, high, gap["p_holm"])
 
 
+def published_for_page(results: Json) -> list[dict[str, Any]]:
+    """The paper's rows for the page: {name, note, datasets}; none for sets and models of the embedded world."""
+    names = list(dict.fromkeys(name for model in results["models"].values() for name in model["datasets"]))
+    rows: dict[str, dict[str, Any]] = {}
+    for name in names:
+        reasons = reasons_against(results, [name])
+        for model, scores in published_rows(name).items() if reasons is not None else ():
+            told = f"published; not comparable: {', '.join(reasons)}" if reasons else "published"
+            row = rows.setdefault(model, {"name": model, "note": told, "datasets": {}})
+            row["datasets"][name] = scores
+    return list(rows.values())
+
+
 def _metrics_of(results: Json) -> set[str]:
     return {key for model in results["models"].values() for entry in model["datasets"].values() for key in entry}
 

@@ -54,13 +54,22 @@ class RowFound:
     evidence: Found
 
 
-def run_table(recipe: TableRecipe, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
-    """Ask and score all models, or go on where that stopped; return what `out/results.json` holds.
+@dataclass(frozen=True)
+class Tabled:
+    """What a table found: what its `results.json` holds, and the answers of each row (with its first seed)."""
+
+    results: dict[str, Any]
+    answers: Mapping[str, Mapping[str, Answered]]
+
+
+def run_table(recipe: TableRecipe, out: Path, *, overwrite: bool = False) -> Tabled:
+    """Ask and score all models, or go on where that stopped.
 
     Datasets that aren't there, and models that can't be had, are told and left out. Raises UserError when none is left,
     Interrupted after a signal, with all answers kept.
     """
-    return _results(recipe, *ask_models(recipe, out, overwrite=overwrite), out)
+    found, left_out = ask_models(recipe, out, overwrite=overwrite)
+    return Tabled(_results(recipe, found, left_out, out), {one.row.name: one.runs[0].answers for one in found})
 
 
 def ask_models(

@@ -1,0 +1,189 @@
+"""`report/index.html`: one file that needs no network, with small copies of the pictures inside it or beside it."""
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from samcli import __version__
+from samcli.answers import for_terminal
+from samcli.console import progress, say
+from samcli.data.image import open_image
+from samcli.errors import UserError
+from samcli.evaluation.entries import LINKING_METRICS, Answered, caption_scores, judgements
+from samcli.evaluation.result_tables import METRICS
+from samcli.evaluation.tasks import LINKING
+from samcli.files import atomic_write, write_text
+from samcli.recipe import Protocol
+
+PAGE = "index.html"
+PICTURES = "pictures"
+LARGEST_SINGLE_FILE = 20_000_000  # bytes; a larger report keeps its pictures in files beside it
+_SIDE = 240  # pixels
+_QUALITY = 80
+_THREADS = 4
+
+ModelAnswers = Mapping[str, Answered]  # by dataset
+
+
+def write_report(
+    out: Path,
+    results: Mapping[str, Any],
+    answers: Mapping[str, ModelAnswers],
+    published: Sequence[Mapping[str, Any]] = (),
+) -> Path:
+    """Write `out/index.html` for results of `sam eval` and the answers of each of its models; return its path.
+
+    `published` are rows of the paper: {name, note, datasets: {NAME: {METRIC: score}}}. Pictures that can't be read show
+    as such. Raises UserError when the directory can't be written.
+    """
+    pictures = _pictures(answers)
+    thumbnails = _thumbnails(pictures, out / PICTURES)
+    size = sum(path.stat().st_size for path in thumbnails.values())
+    single = size * 4 / 3 < LARGEST_SINGLE_FILE
+    shown = {
+        path: _inline(thumbnail) if single else f"{PICTURES}/{thumbnail.name}" for path, thumbnail in thumbnails.items()
+    }
+    places = {path: place for place, path in enumerate(pictures)}
+    data = {
+        "title": f"{results['task']}, protocol {results['protocol']}",
+        "version": __version__,
+        "signature": results["signature"],
+        "metrics": _metrics(results),
+        "models": _models(results),
+        "published": list(published),
+        "left_out": [line for lines in results.get("left_out", {}).values() for line in lines],
+        "pictures": [shown.get(path, "") for path in pictures],
+        "datasets": _datasets(results, answers, places),
+    }
+    write_text(out / PAGE, _page(data))
+    say(f"report: {out / PAGE}")
+    return out / PAGE
+
+
+def _metrics(results: Mapping[str, Any]) -> list[dict[str, str]]:
+    known = (
+        LINKING_METRICS if results["task"] == LINKING else tuple(key for key in METRICS if key not in LINKING_METRICS)
+    )
+    return [{"key": key, "name": METRICS[key]} for key in known]
+
+
+def _models(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each model's scores: {name, control, datasets: {NAME: {n, failed, METRIC, ci95, versus}}}."""
+    kept = ("n", "failed", "failed_by", "ci95", "versus", "not_comparable", "data", *METRICS)
+    return [
+        {
+            "name": name,
+            "control": model.get("control"),
+            "datasets": {
+                dataset: {key: entry[key] for key in kept if key in entry}
+                for dataset, entry in model["datasets"].items()
+            },
+        }
+        for name, model in results["models"].items()
+    ]
+
+
+def _datasets(
+    results: Mapping[str, Any], answers: Mapping[str, ModelAnswers], places: Mapping[Path, int]
+) -> list[dict[str, Any]]:
+    """Every sample of each dataset with the answers and scores of all models, in the order of `answers`."""
+    protocol: Protocol = "coco" if results["protocol"] == "coco" else "released"
+    names = list(dict.fromkeys(name for of_model in answers.values() for name in of_model))
+    found = []
+    for name in names:
+        of_models = [of_model[name] for of_model in answers.values()]
+        scored = [_sample_scores(one, results["task"], protocol) for one in of_models]
+        samples = [
+            {
+                "id": str(sample.id),
+                "asked": _text(sample.instruction),
+                "wanted": [_text(text) for text in sample.references],
+                "pictures": [places[path] for path in sample.images if path in places],
+                "said": [
+                    {
+                        "text": _text(one.predictions[place].text),
+                        "error": one.predictions[place].error and _text(one.predictions[place].error),
+                        "scores": scores[place],
+                    }
+                    for one, scores in zip(of_models, scored, strict=True)
+                ],
+            }
+            for place, sample in enumerate(of_models[0].samples)
+        ]
+        found.append({"name": name, "samples": samples})
+    return found
+
+
+def _sample_scores(answered: Answered, task: str, protocol: Protocol) -> list[list[float]]:
+    """For each sample its scores x100, in the order of the metrics."""
+    if task == LINKING:
+        hits = judgements(answered)
+        return [[100.0 * hits[key][place] for key in LINKING_METRICS] for place in range(len(answered.samples))]
+    scores = caption_scores(answered, protocol)
+    return [[round(100 * value, 2) for value in (one.rouge_l, one.cider, one.bleu_4)] for one in scores.samples]
+
+
+def _text(text: str | None) -> str:
+    """A text without characters that hide or turn what is read; the page never takes it for markup."""
+    return for_terminal(text or "")
+
+
+def _pictures(answers: Mapping[str, ModelAnswers]) -> list[Path]:
+    """All pictures of the samples as they were asked without a control, each once."""
+    first: ModelAnswers = next(iter(answers.values()))
+    return list(dict.fromkeys(path for one in first.values() for sample in one.samples for path in sample.images))
+
+
+def _thumbnails(pictures: Sequence[Path], directory: Path) -> dict[Path, Path]:
+    """Small copies in `directory`, by picture; of pictures that can't be read, none. Those that are there stay."""
+    found: dict[Path, Path] = {}
+    with ThreadPoolExecutor(_THREADS) as pool, progress("pictures of the report", len(pictures)) as advance:
+        for path, thumbnail in zip(pictures, pool.map(lambda one: _thumbnail(one, directory), pictures), strict=True):
+            if thumbnail is not None:
+                found[path] = thumbnail
+            advance(1)
+    return found
+
+
+def _thumbnail(picture: Path, directory: Path) -> Path | None:
+    with suppress(UserError, OSError):
+        state = picture.stat()
+        name = hashlib.sha256(f"{picture}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:20]
+        path = directory / f"{name}.jpg"
+        if not path.exists():
+            image = open_image(picture)
+            image.thumbnail((_SIDE, _SIDE), Image.Resampling.BICUBIC)
+            data = io.BytesIO()
+            image.save(data, "JPEG", quality=_QUALITY)
+            with atomic_write(path, "wb") as file:
+                file.write(data.getvalue())
+        return path
+    return None
+
+
+def _inline(path: Path) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _page(data: Mapping[str, Any]) -> str:
+    """The page with style, script and data inside; in the data nothing can end the element that holds it."""
+    part = files("samcli.evaluation.report")
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+    pieces = {
+        "STYLE": part.joinpath("page.css").read_text("utf-8"),
+        "SCRIPT": part.joinpath("page.js").read_text("utf-8"),
+    }
+    page = part.joinpath("page.html").read_text("utf-8")
+    for mark, piece in (*pieces.items(), ("DATA", text)):
+        before, after = page.split(f"<!--{mark}-->")
+        page = before + piece + after
+    return page
