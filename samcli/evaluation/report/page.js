@@ -41,7 +41,7 @@ function scoreTable(dataset) {
     const cells = data.metrics.map((metric) => {
       const rank = row.kind === "ours" ? best[metric.key][plain.indexOf(row)]
         : row.kind === "published" ? bestTheirs[metric.key][theirs.indexOf(row)] : undefined;
-      const cell = make("td", { class: rank ?? "" }, number(row.scores[metric.key]));
+      const cell = make("td", {}, make("span", { class: rank ?? "" }, number(row.scores[metric.key])));
       const interval = row.scores.ci95?.[metric.key];
       if (interval) cell.append(make("small", {}, `${number(interval[0])} to ${number(interval[1])}`));
       for (const [other, gaps] of Object.entries(row.scores.versus ?? {})) {
@@ -132,6 +132,22 @@ function chosen() {
   return [...samples].sort(by);
 }
 
+// What is chosen stands behind the # of the address, so that it can be sent to somebody.
+function fromAddress() {
+  for (const [key, value] of new URLSearchParams(location.hash.slice(1))) {
+    if (!(key in state) || key === "shown") continue;
+    const control = find(key), before = control.value;
+    control.value = value;
+    if (key !== "search" && control.value !== value) control.value = before;
+    else state[key] = key === "search" ? value.toLowerCase() : key === "order" ? value : Number(value);
+  }
+}
+
+function toAddress() {
+  const { shown, ...rest } = state;
+  history.replaceState(null, "", `#${new URLSearchParams(rest)}`);
+}
+
 function show() {
   const samples = chosen();
   find("samples").replaceChildren(...samples.slice(0, state.shown).map(article));
@@ -162,15 +178,17 @@ function begin() {
     find(id).addEventListener("change", (event) => {
       state[id] = id === "order" ? event.target.value : Number(event.target.value);
       state.shown = PAGE;
+      toAddress();
       show();
     });
   let timer = 0;
   find("search").addEventListener("input", (event) => {
     clearTimeout(timer);
-    timer = setTimeout(() => { state.search = event.target.value.trim().toLowerCase(); state.shown = PAGE; show(); }, 120);
+    timer = setTimeout(() => { state.search = event.target.value.trim().toLowerCase(); state.shown = PAGE; toAddress(); show(); }, 120);
   });
   find("controls").addEventListener("submit", (event) => event.preventDefault());
   find("more").addEventListener("click", () => { state.shown += PAGE; show(); });
+  fromAddress();
   show();
 }
 
