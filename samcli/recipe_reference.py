@@ -10,8 +10,18 @@ from pydantic.fields import FieldInfo
 
 from samcli.recipe import AblateRecipe, BaseRecipe, EvalRecipe, SamRecipe, SynthRecipe
 from samcli.recipe_fields import RecipeKey, describe_fields, help_of, leaves, section_of, summary
+from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
 
-KINDS: tuple[type[BaseModel], ...] = (SamRecipe, BaseRecipe, SynthRecipe, EvalRecipe, AblateRecipe)
+KINDS: tuple[type[BaseModel], ...] = (
+    SamRecipe,
+    BaseRecipe,
+    SynthRecipe,
+    EvalRecipe,
+    TableRecipe,
+    CasesRecipe,
+    SurveyRecipe,
+    AblateRecipe,
+)
 UNITS = {
     "samples": "samples batch_size limit shown",
     "tokens": "qformer_tokens prompt_tokens answer_tokens max_length min_length",
@@ -37,7 +47,7 @@ UNITS = {
     "checkpoints": "keep",
     "tries": "attempts tries",
     "seeds": "seeds",
-    "none": "seed instructions learning_rate min_learning_rate warmup_learning_rate weight_decay betas clip_norm "
+    "none": "seed ids instructions learning_rate min_learning_rate warmup_learning_rate weight_decay betas clip_norm "
     "repetition_penalty length_penalty word_weight rank",
 }
 """The unit of each number, by the last part of its key; `none` has those that are plain numbers."""

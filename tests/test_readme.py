@@ -14,6 +14,7 @@ from samcli import cli
 from samcli.errors import UserError
 from samcli.recipe import AblateRecipe, BaseRecipe, EvalRecipe, SamRecipe, SynthRecipe
 from samcli.recipe_file import find_recipe, load_recipe, parse_overrides, recipe_names
+from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "examples/README.md")]
@@ -21,7 +22,7 @@ PAGES += sorted((ROOT / "docs").glob("*.md"))
 KINDS: dict[str, tuple[type[BaseModel], ...]] = {
     "synth": (SynthRecipe,),
     "train": (SamRecipe, BaseRecipe),
-    "eval": (EvalRecipe,),
+    "eval": (EvalRecipe, TableRecipe, CasesRecipe, SurveyRecipe),
     "ablate": (AblateRecipe,),
 }
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
