@@ -5,7 +5,6 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import lru_cache
 from multiprocessing import get_context
 
 from samcli.console import be_quiet, warn
@@ -81,8 +80,14 @@ def answer_batch(recipe: EvalRecipe, decoding: DecodingRecipe, dataset: str, bat
     return timed(_answers(recipe, decoding, dataset), batch)
 
 
-@lru_cache(maxsize=1)
+_held: dict[str, Answers] = {}  # the one model that this process has loaded, by what it was loaded for
+
+
 def _answers(recipe: EvalRecipe, decoding: DecodingRecipe, dataset: str) -> Answers:
     from samcli.evaluation.subject import local_subject
 
-    return local_subject(recipe).answers(dataset, decoding)
+    wanted = f"{recipe.model_dump_json()} {decoding.model_dump_json()} {dataset}"
+    if wanted not in _held:
+        _held.clear()
+        _held[wanted] = local_subject(recipe).answers(dataset, decoding)
+    return _held[wanted]

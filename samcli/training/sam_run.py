@@ -114,7 +114,8 @@ def train_sam(
         plan = _plan(recipe, shared.base, batches, inputs, out, accelerator.num_processes, record)
         last = fit(job, plan, out, accelerator, note=note)
         if accelerator.is_main_process:
-            save_adapter(out / "adapter", model, record | {"step": last.get("step"), "scores": last})
+            scores = {name: value for name, value in last.items() if name != "best"}
+            save_adapter(out / "adapter", model, record | {"step": last.get("step"), "scores": scores})
             write_json(out / RESULTS, last)
             say(f"adapter written to {out / 'adapter'}")
             for tracker in accelerator.trackers:
