@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TINY := samcli/assets/tiny
 
-.PHONY: demo test check tiny clean
+.PHONY: demo test test-fast check tiny clean
 
 # One command on a fresh machine: set up, then caption the example pictures with the embedded model.
 demo: $(VENV)/ready
@@ -12,6 +12,10 @@ demo: $(VENV)/ready
 # One command on a fresh machine: set up, then linter, formatter's check, types and all tests.
 test: $(VENV)/ready check
 	$(BIN)/python -m pytest --cov --cov-fail-under=90
+
+# The core without what starts browsers, Java, Ray or several processes.
+test-fast: $(VENV)/ready
+	$(BIN)/python -m pytest -m "not slow"
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -3,7 +3,9 @@
 import base64
 import io
 import json
+import os
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -21,6 +23,7 @@ from samcli.errors import Interrupted, UserError
 from samcli.evaluation import api_client
 from samcli.evaluation.api_client import read_reply
 from samcli.evaluation.api_subject import data_url
+from samcli.evaluation.command import default_out
 from samcli.evaluation.run import evaluate
 from samcli.recipe import EvalRecipe
 
@@ -137,6 +140,11 @@ def answers_in(out: Path) -> dict[int, dict[str, Any]]:
 
 
 def test_each_sample_is_asked_once_with_its_pictures(server: StandIn, data: Path, tmp_path: Path) -> None:
+    def slowly(handler: Handler, body: dict[str, Any]) -> None:
+        time.sleep(0.05)
+        well(handler, body)
+
+    server.react = slowly
     results = evaluate(recipe(data), tmp_path / "run")
     assert results["models"]["api:some-model"]["datasets"]["AESOP"]["n"] == COUNT
     found = answers_in(tmp_path / "run")
@@ -188,6 +196,9 @@ def test_failures_stalls_limits_and_nonsense_lose_nothing(server: StandIn, data:
         "no choices": lambda handler, _: handler.reply(200, {"choices": []}),
         "half": lambda handler, _: handler.reply(200, b'{"choices": [{"mess'),
         "number": lambda handler, _: handler.reply(200, completion(None, content=7)),
+        "half a character": lambda handler, _: handler.reply(200, completion("an answer \ud83d")),
+        "deep": lambda handler, _: handler.reply(200, b"[" * 100_000),
+        "deep refusal": lambda handler, _: handler.reply(500, b"[" * 100_000),
     }
 
     troubles = [*bad, *["well"] * 9] * 2
@@ -210,6 +221,7 @@ def test_failures_stalls_limits_and_nonsense_lose_nothing(server: StandIn, data:
     assert not troubles
     assert max(server.answered.values()) == 1
     usage = json.loads((tmp_path / "run" / "api-usage.json").read_text())
+    assert usage["refused"] + usage["rejected"] + usage["empty"] == 0
     assert usage["requests"] == COUNT
     assert usage["tokens_in"] == COUNT * 1000
 
@@ -294,9 +306,6 @@ def test_spending_stops_before_its_limit_and_goes_on_with_a_higher_one(
 def test_a_stop_is_noticed_while_the_endpoint_is_silent(
     server: StandIn, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-    import signal
-
     def silent(handler: Handler, body: dict[str, Any]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(3)
@@ -307,6 +316,68 @@ def test_a_stop_is_noticed_while_the_endpoint_is_silent(
         evaluate(recipe(data, timeout=60, requests=1), tmp_path / "run")
     assert stopped.value.exit_code == 143
     assert time.monotonic() - began < 2.5
+
+
+def test_a_stop_keeps_all_replies_and_none_is_asked_for_again(server: StandIn, data: Path, tmp_path: Path) -> None:
+    """Eight replies come at once, and a signal with them."""
+    gate = threading.Barrier(8)
+
+    def react(handler: Handler, body: dict[str, Any]) -> None:
+        if server.most_at_once and len(server.bodies) <= 8:
+            with suppress(threading.BrokenBarrierError):
+                if gate.wait(timeout=5) == 0:
+                    os.kill(os.getpid(), signal.SIGTERM)
+        well(handler, body)
+
+    server.react = react
+    with pytest.raises(Interrupted):
+        evaluate(recipe(data, requests=8), tmp_path / "run")
+    kept = len(answers_in(tmp_path / "run"))
+    usage = json.loads((tmp_path / "run" / "api-usage.json").read_text())
+    assert usage["requests"] == kept
+    server.react = well
+    asked = len(server.bodies)
+    evaluate(recipe(data, requests=8), tmp_path / "run")
+    assert len(server.bodies) - asked == COUNT - kept
+    usage = json.loads((tmp_path / "run" / "api-usage.json").read_text())
+    assert usage["requests"] == COUNT
+
+
+def test_replies_that_count_no_tokens_are_charged_what_was_expected(
+    server: StandIn, data: Path, tmp_path: Path
+) -> None:
+    server.react = lambda handler, body: handler.reply(
+        200, {k: v for k, v in completion("x y").items() if k != "usage"}
+    )
+    with pytest.raises(UserError, match="are spent"):
+        evaluate(recipe(data, most_dollars=0.02, dollars_in=1.0, dollars_out=10.0, requests=8), tmp_path / "run")
+    usage = json.loads((tmp_path / "run" / "api-usage.json").read_text())
+    assert usage["assumed_dollars"] == usage["dollars"] <= 0.02
+    assert 0 < len(server.bodies) == usage["requests"] < 4
+
+
+def test_keys_and_addresses_belong_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*api_client.BASE_URLS, *api_client.KEYS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SAM_API_BASE", "http://127.0.0.1:1/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "for somebody else")
+    assert api_client.Endpoint.from_environment().key is None
+    monkeypatch.delenv("SAM_API_BASE")
+    assert api_client.Endpoint.from_environment() == api_client.Endpoint(
+        "https://api.openai.com/v1", "for somebody else"
+    )
+    monkeypatch.setenv("SAM_API_BASE", "https://user:secret@host/v1")
+    with pytest.raises(UserError, match="holds a user or a query") as raised:
+        api_client.Endpoint.from_environment()
+    assert "secret" not in str(raised.value)
+
+
+def test_a_run_goes_on_with_another_limit_in_the_same_directory(data: Path) -> None:
+    asked = [
+        recipe(data, most_dollars=most, dollars_in=1.0, dollars_out=1.0, requests=n) for most, n in ((1, 2), (9, 4))
+    ]
+    assert len({default_out(one, None) for one in asked}) == 1
+    assert default_out(asked[0].model_copy(update={"limit": 3}), None) != default_out(asked[0], None)
 
 
 def test_keys_of_the_body_can_be_added_and_taken_out(server: StandIn, data: Path, tmp_path: Path) -> None:
@@ -345,5 +416,7 @@ def test_large_and_odd_pictures_are_sent_as_jpeg(tmp_path: Path) -> None:
 def test_replies_in_parts_are_joined() -> None:
     reply = read_reply(json.dumps(completion(None, content=[{"type": "text", "text": "a "}, {"text": "cat"}])).encode())
     assert (reply.text, reply.error, reply.tokens_in) == ("a cat", None, 1000)
+    nothing = read_reply(json.dumps(completion(None, content=[{"text": None}, 7])).encode())
+    assert (nothing.text, nothing.error) == (None, "empty answer")
     with pytest.raises(ValueError, match="no choices"):
         read_reply(b"[]")

@@ -1,14 +1,16 @@
 """A run held against an earlier one, and the controls of captions."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from samcli.data.sample import Sample, write_annotations
 from samcli.errors import UserError
+from samcli.evaluation.comparison_table import differences_table
 from samcli.evaluation.control import BLACK, controlled, shuffle
 from samcli.evaluation.run import evaluate
-from samcli.evaluation.statistics import holm
+from samcli.evaluation.statistics import compare, holm, mean_of, resamples_for
 from samcli.files import JsonLines, write_json
 from samcli.recipe import EvalRecipe
 
@@ -42,6 +44,9 @@ def test_differences_to_an_earlier_run_are_paired_and_corrected(tmp_path: Path, 
     JsonLines(file).rewrite({"id": number, "prediction": text} for number, text in enumerate(good))
     results = evaluate(recipe, tmp_path / "good", predictions=file, baseline=first)
     gaps = results["datasets"]["AESOP"]["versus"]["poor"]
+    shown = differences_table(results)
+    assert shown is not None
+    assert shown.title == "differences to poor"
     assert gaps.keys() == {"rouge_l", "cider", "bleu_4"}
     earlier = 100 * sum(n % 3 != 0 for n in range(COUNT)) / COUNT
     assert gaps["rouge_l"]["difference"] == pytest.approx(100 - earlier, abs=0.01)
@@ -80,6 +85,35 @@ def test_shuffled_questions_get_all_pictures_of_another_sample_of_their_size() -
     assert taken == [["2", "2"], ["2", "2"], ["3", "3"], ["0", "0"]]
     with pytest.raises(UserError, match="at least two samples"):
         shuffle(samples[:1])
+
+
+def test_shuffled_questions_never_get_pictures_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Several samples may be about one pair, as in Birds-to-Words."""
+    samples = [replace(group(number // 5, 2), id=number) for number in range(20)]
+    for sample, other in zip(samples, shuffle(samples), strict=True):
+        assert not set(sample.images) & set(other.images)
+    assert capsys.readouterr().err == ""
+    shuffle([group(0, 2), group(0, 2), group(1, 3)])
+    assert "3 samples have no counterpart" in capsys.readouterr().err
+
+
+def test_a_huge_difference_survives_a_large_table() -> None:
+    comparisons = 100
+    resamples = resamples_for(comparisons)
+    first, second = mean_of([90.0] * 50), mean_of([10.0] * 50)
+    gap = compare(first, second, resamples)
+    assert holm([gap.p, *[1.0] * (comparisons - 1)])[0] < 0.05
+
+
+def test_a_baseline_of_another_split_is_refused(tmp_path: Path, data: Path) -> None:
+    first = run(tmp_path, data, "first", ["a cat"] * COUNT)
+    home = data / "AESOP"
+    samples = [Sample(n, (home / f"{n}.jpg",), "What?", (f"other text {n}",)) for n in range(COUNT)]
+    write_annotations(home, samples)
+    with pytest.raises(
+        UserError, match="30 of its samples have other references, such as '0': it was asked about another"
+    ):
+        run(tmp_path, data, "second", ["a cat"] * COUNT, baseline=first)
 
 
 def test_black_pictures_are_as_many_as_there_were() -> None:

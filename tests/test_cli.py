@@ -203,6 +203,12 @@ def test_a_finished_training_goes_on_when_more_steps_are_wanted(sam: Sam, small_
     assert "4 steps in" in gone_on.err
     assert json.loads((tmp_path / "run/results.json").read_text())["step"] == 4
     assert "is finished" in sam("train", small_recipe, *longer).err
+    before = (tmp_path / "run/results.json").read_bytes()
+    for change in ("optim.steps=2", "optim.learning_rate=0.5"):
+        refused = sam("train", small_recipe, *longer, "--set", change, "--accept-changes")
+        assert refused.code == 2
+        assert "there is nothing left to train" in refused.err
+    assert (tmp_path / "run/results.json").read_bytes() == before
 
 
 def test_what_only_watches_may_change_between_two_calls(sam: Sam, small_recipe: Path, tmp_path: Path) -> None:

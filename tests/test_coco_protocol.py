@@ -1,6 +1,7 @@
 """The protocol of coco-caption: equal to pycocoevalcap with its own tokeniser, and safe where that one isn't."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from samcli.errors import UserError
 from samcli.evaluation import ptb
 from samcli.evaluation.scores import score, signature
 
+pytestmark = pytest.mark.slow
+
 GOLDENS = Path(__file__).parent / "goldens" / "scores-a"
-NEEDS_JAVA_ON_THE_PATH = pytest.mark.skipif(shutil.which("java") is None, reason="pycocoevalcap's tokeniser calls java")
 
 
 def pairs(count: int) -> tuple[list[str], list[str]]:
@@ -27,8 +29,8 @@ def pairs(count: int) -> tuple[list[str], list[str]]:
     return answers, [record["gt_response"] for record in chosen]
 
 
-@NEEDS_JAVA_ON_THE_PATH
-def test_equals_pycocoevalcap_with_its_own_tokeniser() -> None:
+def test_equals_pycocoevalcap_with_its_own_tokeniser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{Path(ptb.java()).parent}:{os.environ['PATH']}")  # that one calls java by its name
     answers, truths = pairs(500)
     tokens = PTBTokenizer()
     found: Any = tokens.tokenize({place: [{"caption": text}] for place, text in enumerate(answers)})

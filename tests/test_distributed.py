@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 
 from tests.test_kill import recipe
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["recipe"]  # a small random model, twelve pairs of plain pictures, and the recipe that trains on them
 
 

@@ -24,6 +24,8 @@ from samcli.evaluation.workers import Processes
 from samcli.recipe import DecodingRecipe, EvalRecipe, SynthRecipe
 from samcli.synth.run import synthesise
 
+pytestmark = pytest.mark.slow
+
 COUNT = 12
 
 

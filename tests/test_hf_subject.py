@@ -1,5 +1,7 @@
 """Other people's models: small ones of the real classes, saved to disk, loaded and asked through the real path."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import (
     Blip2Config,
     Blip2ForConditionalGeneration,
@@ -151,7 +154,37 @@ def instructblip(directory: Path) -> None:
     blip_family(directory, InstructBlipConfig, InstructBlipForConditionalGeneration, InstructBlipProcessor, words)
 
 
-MODELS: list[Callable[[Path], None]] = [llava, idefics2, blip2, instructblip]
+def blip2_with_t5(directory: Path) -> None:
+    """A language model that has an encoder gives its answer alone, without the prompt before it."""
+    words = tokenizer("<image>")
+    text = {"model_type": "t5", "vocab_size": len(words), "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1}
+    text |= {
+        "num_heads": 2,
+        "tie_word_embeddings": False,
+        "decoder_start_token_id": 0,
+        "pad_token_id": 0,
+        "eos_token_id": 2,
+    }
+    settings = Blip2Config(
+        vision_config=BLIP_VISION,
+        qformer_config=QFORMER,
+        text_config=text,
+        num_query_tokens=4,
+        image_token_index=int(words.vocab["<image>"]),
+    )
+    model = Blip2ForConditionalGeneration(settings)
+    head = model.language_model.lm_head.weight
+    with torch.no_grad():  # one of two words is always likelier than all others
+        direction = torch.randn(16)
+        head.zero_()
+        head[int(words.vocab["cat"] if "cat" in words.vocab else words.vocab["\u2581cat"])] = direction
+        head[int(words.vocab["dog"] if "dog" in words.vocab else words.vocab["\u2581dog"])] = -direction
+    model.save_pretrained(directory)
+    processor = Blip2Processor(BlipImageProcessorPil(size={"height": 32, "width": 32}), words, num_query_tokens=4)
+    processor.save_pretrained(directory)
+
+
+MODELS: list[Callable[[Path], None]] = [llava, idefics2, blip2, instructblip, blip2_with_t5]
 
 
 @pytest.fixture(scope="module", params=MODELS, ids=lambda make: make.__name__)
@@ -180,6 +213,7 @@ def test_several_pictures_are_asked_about_together_and_each_counts(directory: Pa
     assert [error for _, error in together] == [None] * 3
     alone = [answers.to([sample])[0] for sample in samples]
     assert alone == together
+    assert any(text for text, _ in together)
 
 
 def test_what_cannot_be_read_spoils_no_other_answer(directory: Path, samples: list[Sample], tmp_path: Path) -> None:
@@ -201,6 +235,31 @@ def test_a_model_is_named_by_hf_and_told_apart_by_its_weights(directory: Path) -
     assert subject.decoding.beams == 1
     with pytest.raises(UserError, match=r"takes no adapter: leave out --adapter mine"):
         subject_of(recipe.model_copy(update={"adapter": "mine"}))
+
+
+def test_no_code_of_a_directory_is_run_and_no_pickle_read(directory: Path, tmp_path: Path) -> None:
+    model = ModelRecipe(device="cpu")
+    evil = tmp_path / "evil"
+    shutil.copytree(directory, evil)
+    config = json.loads((evil / "config.json").read_text())
+    config |= {
+        "model_type": "unheard-of",
+        "auto_map": {"AutoConfig": "evil.Config", "AutoModelForImageTextToText": "evil.M"},
+    }
+    (evil / "config.json").write_text(json.dumps(config))
+    (evil / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(UserError, match="transformers has no image-text-to-text model of it"):
+        load_hf(evil, model)
+    assert not (tmp_path / "ran").exists()
+    pickled = tmp_path / "pickled"
+    shutil.copytree(directory, pickled)
+    for path in pickled.glob("*.safetensors"):
+        torch.save(load_file(path), pickled / "pytorch_model.bin")
+        path.unlink()
+    with pytest.raises(UserError, match="transformers has no image-text-to-text model of it"):
+        load_hf(pickled, model)
+    with pytest.raises(UserError, match="has no weights as safetensors"):
+        _ = HfSubject(EvalRecipe(model=ModelRecipe(base=f"hf:{pickled}"))).weights
 
 
 def test_what_transformers_does_not_know_is_one_clear_line(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from samcli.cli import main
 from samcli.training.checkpoint import finished
 from tests.small_models import save_small, small_sizes
 
+pytestmark = pytest.mark.slow
+
 COLOURS = ("red", "blue", "green")
 KILLS = 20
 STEPS = 80

@@ -16,9 +16,12 @@ import pytest
 from samcli.cli import main
 from tests.test_kill import recipe as kill_recipe
 
+pytestmark = pytest.mark.slow
+
 training = kill_recipe  # a small random model, twelve pairs of plain pictures, and the recipe that trains on them
 
-KILLS = 4
+KILLS = 4  # of an ablation
+KILLS_OF_AN_EVALUATION = 10
 TABLE = """
 kind: ablate
 base: BASE
@@ -93,11 +96,11 @@ class Command:
         return self.progress(out)
 
 
-def check_kills(command: Command, tmp_path: Path) -> None:
+def check_kills(command: Command, tmp_path: Path, kills: int = KILLS) -> None:
     straight, killed, rng = tmp_path / "straight", tmp_path / "killed", random.Random(1)
     command.finish(straight)
-    reached = [command.kill(killed, rng) for _ in range(KILLS)]
-    assert len(set(reached)) > KILLS // 2, f"the kills hit too few moments: {reached}"
+    reached = [command.kill(killed, rng) for _ in range(kills)]
+    assert len(set(reached)) > kills // 2, f"the kills hit too few moments: {reached}"
     assert reached[-1] < command.progress(straight), f"it ended before the last kill: {reached}"
     command.finish(killed)
     assert files(killed) == files(straight)
@@ -110,7 +113,7 @@ def test_a_killed_evaluation_goes_on_to_the_same_bytes(
         path = out / "predictions" / "pairs.jsonl"
         return path.read_bytes().count(b"\n") if path.exists() else 0
 
-    settings = ("--beams", "5", "--max-length", "60", "--batch-size", "2", "--device", "cpu", "--seed", "3")
+    settings = ("--beams", "5", "--max-length", "60", "--batch-size", "1", "--device", "cpu", "--seed", "3")
     alone = ("--set", "reuse_answers=false")
     arguments = (
         "eval",
@@ -122,7 +125,8 @@ def test_a_killed_evaluation_goes_on_to_the_same_bytes(
         "--model",
         str(training.parent / "base"),
     )
-    check_kills(Command(server, training.parent, (*arguments, *settings), answered), tmp_path)
+    command = Command(server, training.parent, (*arguments, *settings), answered)
+    check_kills(command, tmp_path, KILLS_OF_AN_EVALUATION)
 
 
 def test_a_killed_ablation_goes_on_to_the_same_bytes(training: Path, tmp_path: Path, server: ForkServerContext) -> None:

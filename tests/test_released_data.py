@@ -224,6 +224,17 @@ def test_texts_that_are_not_utf_8_are_latin_1(birds: Path) -> None:
     assert references(read(birds, "birds-to-words", split="train")) == [("animal1 is café brown",)]
 
 
+def test_odd_bytes_in_a_paragraph_are_letters(birds: Path) -> None:
+    path = birds / "Birds-to-Words" / "birds-to-words-v1.0.tsv"
+    long = "a" * 200_000
+    rows = ["\t".join(COLUMNS), bird_row("1", "2", "test", 1, f"red \r green {long}"), ""]
+    path.write_bytes("\r\n".join(rows).encode())
+    assert references(read(birds, "birds-to-words")) == [(f"red \r green {long}",)]
+    path.write_bytes(("\t".join(COLUMNS) + "\nonly\ttwo\n").encode())
+    with pytest.raises(UserError, match=r":2: expected 11 columns, found 2"):
+        read(birds, "birds-to-words")
+
+
 def test_a_table_without_its_columns_is_refused(birds: Path) -> None:
     put(birds / "Birds-to-Words" / "birds-to-words-v1.0.tsv", "a\tb\n1\t2\n")
     with pytest.raises(UserError, match="first line lacks the columns img1ImgURL"):
@@ -307,6 +318,16 @@ def test_stand_ins_are_made_of_class_and_context_and_said(nico: Path) -> None:
     assert "references are stand-ins" in found.unlike_the_paper(settings)
 
 
+def test_a_link_out_of_nicos_directories_is_refused(nico: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "x.jpg"
+    draw(outside)
+    for number in range(7):
+        (nico / "Animal" / "dog" / " on grass" / f"{number}.jpg").unlink()
+        (nico / "Animal" / "dog" / " on grass" / f"{number}.jpg").symlink_to(outside)
+    with pytest.raises(UserError, match=r"out of .*allow it with --image-root"):
+        read(nico, "animal", stand_ins=True)
+
+
 def test_nico_plus_plus_is_refused(tmp_path: Path) -> None:
     draw(tmp_path / "Animal" / "grass" / "dog" / "1.jpg")
     with pytest.raises(UserError, match=r"as in NICO\+\+; expected NICO's order, CLASS/CONTEXT/PICTURE"):
@@ -363,9 +384,18 @@ def test_faulty_demon_records_are_named(tmp_path: Path, record: dict[str, Any], 
         read(tmp_path, "iedit")
 
 
+def test_demons_pictures_may_lie_below_the_image_root(tmp_path: Path) -> None:
+    for name in ("AESOP", "VIST"):
+        put(tmp_path / "data" / name / "core" / "core.json", core(demon_record(0)))
+        for picture in ("0.jpg", "1.png"):
+            draw(tmp_path / "photos" / name / "images" / picture)
+        (sample,) = read(tmp_path / "data", name, tmp_path / "photos").samples
+        assert [path.parent.parent.name for path in sample.images] == [name, name]
+
+
 def test_demons_merged_references_cannot_be_taken_apart(tmp_path: Path) -> None:
     put(tmp_path / "IEdit" / "core" / "core.json", core(demon_record(0)))
-    with pytest.raises(UserError, match=r"merged into one: .*references=all needs the dataset's own files"):
+    with pytest.raises(UserError, match=r"in the layout 'demon', where reading.references has no effect"):
         read(tmp_path, "iedit", references="all")
 
 
@@ -375,9 +405,11 @@ def test_demons_merged_references_cannot_be_taken_apart(tmp_path: Path) -> None:
 def test_the_papers_own_layout_comes_first_and_others_can_be_forced(iedit: Path) -> None:
     home = iedit / "IEdit"
     put(home / "core" / "core.json", core(demon_record(0)))
-    assert read(iedit, "iedit", split="val").layout == "demon"
+    assert read(iedit, "iedit").layout == "demon"
     put(home / "annotations.json", [{"id": 0, "img_list": "images/a.JPG", "instruction": "x", "output": "y"}])
-    assert read(iedit, "iedit", split="val").layout == "annotations"
+    assert read(iedit, "iedit").layout == "annotations"
+    with pytest.raises(UserError, match=r"in the layout 'annotations', where reading.split has no effect"):
+        read(iedit, "iedit", split="val")
     assert read(iedit, "iedit", split="val", layout="release").layout == "release"
     with pytest.raises(UserError, match=r"isn't in the layout 'release' .* but in annotations, demon"):
         read(iedit, "iedit", layout="release")
@@ -413,6 +445,14 @@ def test_instructions_are_ours_many_and_the_same_for_the_same_seed(spot: Path) -
     assert asked[0] == [s.instruction for s in read(spot, "spot-the-diff").samples]
     assert len({tuple(texts) for texts in asked.values()}) > 1
     assert all(len(set(texts)) == 10 for kind, texts in instructions().items() if kind != "pick")
+
+
+def test_texts_with_half_a_character_are_left_out_and_counted(spot: Path) -> None:
+    path = spot / "spot_the_diff" / "data" / "annotations" / "val.json"
+    path.write_text('[{"img_id": "1", "sentences": ["a \\ud83d"]}, {"img_id": "2", "sentences": ["x"]}]')
+    found = read(spot, "spot-the-diff", split="val")
+    assert references(found) == [("x",)]
+    assert found.dropped == {"text with half a character, which is no Unicode": ["1"]}
 
 
 def test_a_byte_order_mark_is_no_fault(spot: Path) -> None:

@@ -19,6 +19,8 @@ from samcli.evaluation.results import Source, results_of
 from samcli.recipe import EvalRecipe
 from tests.browser import CHROMIUM, dom_of
 
+pytestmark = pytest.mark.slow
+
 NEEDS_A_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="chromium isn't installed")
 EVIL = "</script><script>document.title='gone'</script><img src=x onerror=alert(1)>\u202e & done"
 COUNT = 60

@@ -1,6 +1,7 @@
 """Tables of several models, case studies and surveys: through the recipes, as people run them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from samcli.files import JsonLines
 from samcli.model.adapter import save_adapter
 from samcli.model.load import load_model
 from samcli.model.sam import SemanticAlignmentModel
+from samcli.names import folder_name
 from samcli.recipe import EvalRecipe, ModelRecipe
 from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
@@ -79,7 +81,7 @@ def test_models_stand_below_one_another_with_differences_to_the_baseline(home: P
     assert results["baseline"] == "poor"
     gap = results["models"]["good"]["datasets"]["VIST"]["versus"]["poor"]["rouge_l"]
     assert gap["difference"] > 30
-    assert gap["p_holm"] == pytest.approx(6 * gap["p"], abs=2e-4)  # two datasets of three scores
+    assert gap["p_holm"] == pytest.approx(6 * gap["p"], abs=1e-3)  # two datasets of three scores
     assert json.loads((tmp_path / "run" / "results.json").read_text()) == results
     rows = {str(row[0]): row for row in comparison_table(results).rows}
     assert list(rows)[:2] == ["poor", "good"]
@@ -102,7 +104,7 @@ def test_the_papers_rows_stand_below_with_why_they_cannot_be_compared(home: Path
     sam = [cell for cell in published["SAM (published)"] if isinstance(cell, Measure)]
     assert [cell.value for cell in sam] == [23.45, 25.92, 4.13, 20.85, 39.32, 3.65]  # no average: DM800K isn't there
     assert {cell.rank for cell in sam} == {1}
-    assert any("not comparable: 12 samples instead of 500" in note for note in shown.notes)
+    assert any("good and the published rows: not comparable (12 samples instead" in note for note in shown.notes)
     assert "| **23.45** |" in shown.render("md")
     assert r"\textbf{23.45}" in shown.render("latex")
     assert "23.45," in shown.render("csv")
@@ -121,8 +123,34 @@ def test_what_is_not_there_is_left_out_and_said(home: Path, tmp_path: Path, caps
     assert "left out: nowhere" in capsys.readouterr().err
     with pytest.raises(UserError, match="none of the datasets is there"):
         run_table(table(home, given(home, "good"), datasets=["dm800k"]), tmp_path / "none")
-    with pytest.raises(UserError, match="no model of the recipe could be asked"):
+    with pytest.raises(UserError, match="no model of the recipe is there"):
         run_table(table(home, given(home, "nowhere")), tmp_path / "nobody")
+
+
+def test_a_model_may_lack_answers_to_one_of_the_datasets(home: Path, tmp_path: Path) -> None:
+    some = tmp_path / "some"
+    some.mkdir()
+    shutil.copy(home / "poor" / "AESOP.jsonl", some)
+    entries = (given(home, "good"), {"name": "some", "predictions": str(some)})
+    results = run_table(table(home, *entries), tmp_path / "run").results
+    assert list(results["models"]["some"]["datasets"]) == ["AESOP"]
+    (row,) = [row for row in comparison_table(results).rows if row[0] == "some"]
+    assert [cell is None for cell in row[3:]] == [False] * 3 + [True] * 6
+
+
+def test_a_fault_while_a_model_is_asked_ends_the_table(home: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "AESOP.jsonl").write_text("no json\nno json\n")
+    with pytest.raises(UserError, match="not valid JSON"):
+        run_table(table(home, given(home, "good"), {"name": "b", "predictions": str(broken)}), tmp_path / "run")
+
+
+def test_names_that_look_alike_have_folders_of_their_own(home: Path, tmp_path: Path) -> None:
+    entries = ({**given(home, "good"), "name": "GPT 4V"}, {**given(home, "poor"), "name": "GPT-4V"})
+    results = run_table(table(home, *entries, datasets=["aesop"]), tmp_path / "run").results
+    assert list(results["models"]) == ["GPT 4V", "GPT-4V"]
+    assert len(list((tmp_path / "run" / "models").iterdir())) == 2
 
 
 def test_seeds_give_means_with_their_spread_and_controls_are_rows_of_their_own(home: Path, tmp_path: Path) -> None:
@@ -143,11 +171,13 @@ def test_seeds_give_means_with_their_spread_and_controls_are_rows_of_their_own(h
     assert list(results["models"]) == ["ours", "ours, other pictures", "ours, black pictures"]
     entry = results["models"]["ours"]["datasets"]["AESOP"]
     assert results["models"]["ours"]["seeds"] == 2
-    runs = [json.loads((tmp_path / "run/models" / f"ours-{n}" / "results.json").read_text()) for n in range(2)]
+    name = f"run/models/{folder_name('ours')}"
+    runs = [json.loads((tmp_path / f"{name}-{n}" / "results.json").read_text()) for n in range(2)]
     values = [run["datasets"]["AESOP"]["rouge_l"] for run in runs]
     assert entry["rouge_l"] == pytest.approx(sum(values) / 2, abs=1e-3)
     assert entry["spread"]["rouge_l"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5, abs=1e-3)
-    asked = [json.loads(line) for line in (tmp_path / "run/models/ours-blank-0/predictions/AESOP.jsonl").open()]
+    assert (entry["n"], entry["failed"]) == (2 * COUNT, 0)
+    asked = [json.loads(line) for line in (tmp_path / f"{name}-blank-0/predictions/AESOP.jsonl").open()]
     assert len({line["images_hash"] for line in asked}) == 1
     assert results["models"]["ours, black pictures"]["control"] == "blank"
 
@@ -250,6 +280,10 @@ def test_a_survey_counts_and_measures_what_is_there(home: Path, tmp_path: Path) 
     assert results["datasets"]["aesop"]["measured_on"] == 6
     assert results["datasets"]["aesop"]["between"] > 0
     assert "spot-the-diff" in results["left_out"][0].lower()
+    unmeasured = survey(recipe.model_copy(update={"model": ModelRecipe(base="no/where")}), tmp_path / "counts")
+    assert unmeasured["datasets"]["vist"]["samples"] == COUNT
+    assert "within" not in unmeasured["datasets"]["vist"]
+    assert survey_table(unmeasured).rows[0][:2] == ["aesop", COUNT]
     shown = survey_table(results)
     assert [row[:4] for row in shown.rows] == [["aesop", COUNT, None, "3"], ["vist", COUNT, None, "3"]]
     with pytest.raises(UserError, match="none of the datasets is there"):

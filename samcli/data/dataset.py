@@ -165,6 +165,7 @@ def _read(name: str, place: Place, reading: ReadingRecipe) -> DatasetOnDisk:
         raise UserError(
             f"{place.directory} isn't in the layout {layout!r} (reading.layout), but in {', '.join(there)}{why}"
         )
+    _check_settings(place, layout, reading)
     if layout == "annotations":
         samples = read_annotations(place.directory, place.image_root)
         return DatasetOnDisk(name, samples, layout, there[layout], {})
@@ -174,6 +175,20 @@ def _read(name: str, place: Place, reading: ReadingRecipe) -> DatasetOnDisk:
     else:
         collected = release.read(place, reading)
     return DatasetOnDisk(name, collected.samples, layout, there[layout], collected.dropped)
+
+
+def _check_settings(place: Place, layout: Layout, reading: ReadingRecipe) -> None:
+    """Raise UserError for settings that a layout can't honour: nobody shall believe to have scored another split."""
+    if layout == "release":
+        return
+    usual = ReadingRecipe()
+    of_releases = ("split", "references", "text", "change", "instructions")
+    if changed := [key for key in of_releases if getattr(reading, key) != getattr(usual, key)]:
+        key = changed[0]
+        raise UserError(
+            f"{place.directory} is read in the layout {layout!r}, where reading.{key} has no effect: leave it out or "
+            "give the dataset's own files (reading.layout=release)"
+        )
 
 
 def _without_missing(dataset: DatasetOnDisk) -> DatasetOnDisk:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from samcli.console import say
+from samcli.console import say, warn
 from samcli.errors import UserError
 from samcli.evaluation.ablation_plan import RUN_RESUMED_WITH, Run, chosen, chosen_datasets, further_runs, plan_runs
 from samcli.evaluation.ablation_results import Dataset, summarise
@@ -86,7 +86,7 @@ def ablate(
         for run in left:
             say(f"{run.label}: another process is at work on it; the same command shows its row when it is done")
         with locked(out / ".results.lock", wait=True):  # who comes last sees all that the others finished
-            results = summarise(recipe, [*runs, *further_runs(recipe, out)], datasets)
+            results = summarise(recipe, [*runs, *_further(recipe, out, datasets)], datasets)
             write_json(out / RESULTS, results)
             (draw_figure5 if recipe.paper == "figure5" else draw_intervals)(results, out / "figures")
         return results
@@ -121,6 +121,18 @@ def _opened(recipe: AblateRecipe, out: Path, overwrite: bool, *, whole: bool) ->
                     f"{'; '.join(changed)}"
                 )
         yield
+
+
+def _further(recipe: AblateRecipe, out: Path, datasets: Sequence[Dataset]) -> list[Run]:
+    """Finished runs with more seeds than the recipe asks for, but for those that answered other samples."""
+    found = []
+    for run in further_runs(recipe, out):
+        try:
+            _check_run(run, datasets, goes_on_with=False)
+            found.append(run)
+        except UserError as error:
+            warn(f"left out: {run.label}: {error}")
+    return found
 
 
 def _check_run(run: Run, datasets: Sequence[Dataset], *, goes_on_with: bool) -> None:

@@ -47,8 +47,9 @@ class Endpoint:
     @classmethod
     def from_environment(cls) -> "Endpoint":
         """The endpoint that $SAM_API_BASE (or $OPENAI_BASE_URL) and $SAM_API_KEY name; raises UserError without any."""
-        url = next((os.environ[name] for name in BASE_URLS if os.environ.get(name)), None)
-        key = next((os.environ[name] for name in KEYS if os.environ.get(name)), None)
+        own = [os.environ.get(name) for name in (BASE_URLS[0], KEYS[0])]
+        others = [os.environ.get(name) for name in (BASE_URLS[1], KEYS[1])]
+        url, key = own if own[0] else others  # in pairs: a key goes to the host that it is for
         if url is None and key is None:
             raise UserError(
                 f"api: models need ${BASE_URLS[0]}, the base URL of an OpenAI-compatible endpoint such as "
@@ -57,6 +58,10 @@ class Endpoint:
         url = (url or "https://api.openai.com/v1").rstrip("/")
         if not url.startswith(("http://", "https://")):
             raise UserError(f"${BASE_URLS[0]}={url}: expected a URL that begins with http:// or https://")
+        if "@" in url or "?" in url:
+            raise UserError(
+                f"${BASE_URLS[0]} holds a user or a query; a key belongs into ${KEYS[0]}, which is never kept"
+            )
         return cls(url, key)
 
 
@@ -134,7 +139,7 @@ def read_reply(data: bytes) -> Reply:
 
     A refusal and an empty text are replies, with an `error` that begins with `refused` or `empty`.
     """
-    whole = json.loads(data)
+    whole = _parsed(data)
     try:
         choice = whole["choices"][0]
         message = choice["message"]
@@ -143,9 +148,12 @@ def read_reply(data: bytes) -> Reply:
     except (KeyError, IndexError, TypeError, AttributeError):
         raise ValueError(f"no choices in {data[:80]!r}") from None
     if isinstance(text, list):  # some endpoints give parts
-        text = "".join(part.get("text", "") for part in text if isinstance(part, dict))
+        parts = [part.get("text") for part in text if isinstance(part, dict)]
+        text = "".join(part for part in parts if isinstance(part, str))
     if text is not None and not isinstance(text, str):
         raise ValueError(f"a content of type {type(text).__name__}")
+    if not _writable(text or "") or not _writable(str(refusal or "")):
+        raise ValueError("half of a surrogate pair, which is no character")
     usage = whole.get("usage")
     counts = [_count(usage, key) for key in ("prompt_tokens", "completion_tokens")]
     if refusal or finish == "content_filter":
@@ -171,8 +179,25 @@ def _asked_wait(headers: Mapping[str, str]) -> float:
 def _message(data: bytes) -> str:
     """What a server says of an error, short."""
     try:
-        error = json.loads(data)["error"]
+        error = _parsed(data)["error"]
         text = error["message"] if isinstance(error, dict) else str(error)
     except (ValueError, KeyError, TypeError):
         text = data.decode("utf-8", "replace")
-    return " ".join(str(text).split())[:_TOLD]
+    readable = str(text).encode("utf-8", "replace").decode()
+    return " ".join(readable.split())[:_TOLD]
+
+
+def _parsed(data: bytes) -> Any:
+    """JSON of any depth; raises ValueError for what is none."""
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _writable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -18,13 +18,15 @@ from samcli.errors import UserError
 from samcli.evaluation.answer_file import Answer
 from samcli.evaluation.api_client import Client, Endpoint, Rejected, Reply, Unanswered
 from samcli.evaluation.marked import pieces_of
-from samcli.evaluation.predict import NOTHING, TICK, Asked, Made
+from samcli.evaluation.predict import TICK, Asked, Made
 from samcli.files import read_json, write_json
 from samcli.recipe import DecodingRecipe, EvalRecipe
 
 PREFIX = "api:"
 GREEDY = DecodingRecipe(beams=1, max_length=257, repetition_penalty=1.0)
 _MILLION = 1_000_000
+_TOKENS_OF_A_PICTURE = 2000  # at most, as endpoints count them
+REJECTED = "rejected"
 _QUALITY = 95  # of the JPEG that a shrunk picture is sent as
 USAGE = "api-usage.json"
 
@@ -59,48 +61,84 @@ class ApiSubject:
     def engine(self, decoding: DecodingRecipe, usage: Path) -> "ApiEngine":
         """What asks it; what was spent is kept in the file `usage`, over all calls of a run."""
         warn_of_spending(self.recipe)
-        return ApiEngine(self.recipe, decoding, Spending(self.recipe, usage))
+        return ApiEngine(self.recipe, decoding, Spending(self.recipe, decoding, usage))
 
 
 class Spending:
-    """What a run has spent, kept on disk after every reply, and what it may spend."""
+    """What a run has spent, kept on disk after every reply, and what it may spend.
 
-    def __init__(self, recipe: EvalRecipe, path: Path) -> None:
+    A reply without a count of tokens, and a request that got no reply, are charged what a request is expected to cost:
+    as much as the dearest reply so far, and before the first one an estimate on the high side.
+    """
+
+    def __init__(self, recipe: EvalRecipe, decoding: DecodingRecipe, path: Path) -> None:
         self.api, self.path = recipe.api, path
         if self.api.most_dollars is not None and None in (self.api.dollars_in, self.api.dollars_out):
             raise UserError("api.most_dollars needs the prices: --set api.dollars_in=... and api.dollars_out=...")
         former = read_json(path) if path.exists() else {}
         names = ("requests", "tokens_in", "tokens_out", "refused", "empty", "rejected")
         self.counts: dict[str, int] = {name: int(former.get(name, 0)) for name in names}
-        # dollars of the dearest reply; of former calls only the mean is known
-        self._largest = self.dollars / max(1, self.counts["requests"])
+        self.assumed = float(former.get("assumed_dollars", 0))
+        self._tokens_out = decoding.max_length - 1
+        # of former calls only the mean is known
+        self._dearest = self._price() / max(1, self.counts["requests"])
 
     @property
     def dollars(self) -> float:
-        """What all replies cost; 0 where prices aren't known."""
-        sent = self.counts["tokens_in"] * (self.api.dollars_in or 0)
-        return (sent + self.counts["tokens_out"] * (self.api.dollars_out or 0)) / _MILLION
+        """What all requests cost, as far as is known or assumed; 0 where prices aren't known."""
+        return self._price() + self.assumed
 
-    def allows(self, running: int) -> bool:
-        """Whether another request fits, if all that are under way cost as much as the dearest reply so far."""
-        limit = self.api.most_dollars
-        if limit is None:
-            return True
-        return self.dollars < limit and self.dollars + (running + 1) * self._largest <= limit
+    def expected(self, sample: Sample) -> float:
+        """What a request will cost, in dollars."""
+        tokens = _TOKENS_OF_A_PICTURE * len(sample.images) + len(sample.instruction)
+        return self._dearest or self._of(tokens, self._tokens_out)
 
-    def count(self, reply: Reply | None) -> None:
-        """Count a reply, or a request that was rejected."""
+    def allows(self, under_way: float, one_more: float) -> bool:
+        """Whether another request fits beside those that are under way."""
+        return self.api.most_dollars is None or self.dollars + under_way + one_more <= self.api.most_dollars
+
+    def count(self, reply: Reply | None, expected: float) -> None:
+        """Count a reply, or a request that was rejected, which costs nothing."""
         self.counts["requests"] += 1
         if reply is None:
             self.counts["rejected"] += 1
-        else:
-            before = self.dollars
-            self.counts["tokens_in"] += reply.tokens_in
-            self.counts["tokens_out"] += reply.tokens_out
-            self._largest = max(self._largest, self.dollars - before)
-            for kind in ("refused", "empty"):
-                self.counts[kind] += (reply.error or "").startswith(kind)
-        write_json(self.path, {**self.counts, "dollars": round(self.dollars, 6)})
+            return
+        self.counts["tokens_in"] += reply.tokens_in
+        self.counts["tokens_out"] += reply.tokens_out
+        cost = self._of(reply.tokens_in, reply.tokens_out)
+        self.assumed += 0 if reply.tokens_in else expected
+        self._dearest = max(self._dearest, cost)
+        for kind in ("refused", "empty"):
+            self.counts[kind] += (reply.error or "").startswith(kind)
+
+    def count_unanswered(self, expected: float) -> None:
+        """Count a request that got no reply, which may have cost something all the same."""
+        self.assumed += expected
+
+    def write(self) -> None:
+        """Put it on disk."""
+        dollars = {"assumed_dollars": round(self.assumed, 6), "dollars": round(self.dollars, 6)}
+        write_json(self.path, {**self.counts, **dollars})
+
+    def _price(self) -> float:
+        return self._of(self.counts["tokens_in"], self.counts["tokens_out"])
+
+    def _of(self, tokens_in: int, tokens_out: int) -> float:
+        return (tokens_in * (self.api.dollars_in or 0) + tokens_out * (self.api.dollars_out or 0)) / _MILLION
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A sample that is asked about, and what that is expected to cost."""
+
+    place: int
+    sample: Sample
+    dollars: float
+
+
+_Done = tuple[
+    Answer, Reply | None
+]  # the answer, and the reply that it is from; None where there was none or a rejection
 
 
 @dataclass(frozen=True)
@@ -123,27 +161,47 @@ class ApiEngine:
         lost: dict[int | str, str] = {}
         loop = asyncio.new_event_loop()
         client = Client(Endpoint.from_environment(), api.timeout, api.tries)
-        running: dict[asyncio.Task[Answer], tuple[int, Sample]] = {}
+        running: dict[asyncio.Task[_Done], _Request] = {}
         try:
             while waiting or running:
-                while waiting and len(running) < api.requests and self.spending.allows(len(running)):
-                    place, sample = waiting.pop()
-                    running[loop.create_task(self._ask(client, sample))] = (place, sample)
+                while waiting and len(running) < api.requests:
+                    request = _Request(*waiting[-1], self.spending.expected(waiting[-1][1]))
+                    if not self.spending.allows(sum(one.dollars for one in running.values()), request.dollars):
+                        break
+                    waiting.pop()
+                    running[loop.create_task(self._ask(client, request.sample))] = request
                 if not running:
                     break  # the money is spent
                 done, _ = loop.run_until_complete(asyncio.wait(running, timeout=TICK, return_when=FIRST_COMPLETED))
+                yield self._settle({task: running.pop(task) for task in done}, lost)
                 for task in done:
-                    place, sample = running.pop(task)
-                    try:
-                        yield Made((place,), [task.result()], None)
-                    except Unanswered as error:
-                        lost[sample.id] = str(error)
-                if not done:
-                    yield NOTHING
+                    if (error := task.exception()) is not None and not isinstance(error, Unanswered):
+                        raise error
         finally:
+            for request in running.values():
+                self.spending.count_unanswered(request.dollars)
+            self.spending.write()
             loop.run_until_complete(_end(client, list(running)))
             loop.close()
         self._report(dataset, client, lost, len(waiting))
+
+    def _settle(self, done: Mapping["asyncio.Task[_Done]", _Request], lost: dict[int | str, str]) -> Made:
+        """Count what is over, note what got no reply, and return all answers that are there, whatever else failed."""
+        places, answers = [], []
+        for task, request in done.items():
+            error = task.exception()
+            if isinstance(error, Unanswered):
+                lost[request.sample.id] = str(error)
+                self.spending.count_unanswered(request.dollars)
+            elif error is None:
+                answer, reply = task.result()
+                if reply is not None or (answer[1] or "").startswith(REJECTED):
+                    self.spending.count(reply, request.dollars)
+                places.append(request.place)
+                answers.append(answer)
+        if done:
+            self.spending.write()
+        return Made(tuple(places), answers, None)
 
     def _report(self, dataset: str, client: Client, lost: Mapping[int | str, str], unasked: int) -> None:
         counts, spent = self.spending.counts, self.spending.dollars
@@ -164,19 +222,17 @@ class ApiEngine:
                 f"{name!r} ({reason}); all answers are kept: the same command asks for the others again"
             )
 
-    async def _ask(self, client: Client, sample: Sample) -> Answer:
+    async def _ask(self, client: Client, sample: Sample) -> _Done:
         """The answer to a sample, or why there is none and won't be; raises Unanswered where there may be one yet."""
         try:
             body = self._body(sample)
         except UserError as error:
-            return None, str(error)
+            return (None, str(error)), None
         try:
             reply = await client.ask(body)
         except Rejected as error:
-            self.spending.count(None)
-            return None, f"rejected: {error}"
-        self.spending.count(reply)
-        return reply.text, reply.error
+            return (None, f"{REJECTED}: {error}"), None
+        return (reply.text, reply.error), reply
 
     def _body(self, sample: Sample) -> dict[str, Any]:
         """The request: pictures as data URLs, where the instruction marks them, else before it."""
@@ -199,7 +255,7 @@ class ApiEngine:
         return {key: value for key, value in body.items() if value is not None}
 
 
-async def _end(client: Client, running: Sequence[asyncio.Task[Answer]]) -> None:
+async def _end(client: Client, running: Sequence[asyncio.Task[_Done]]) -> None:
     """Give up what is under way, and let go of the connections."""
     for task in running:
         task.cancel()

@@ -1,6 +1,5 @@
 """The case study: a few samples with their pictures and the answers of all models side by side, as a picture each."""
 
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from samcli.evaluation.run import answer_and_score
 from samcli.evaluation.tables import Cell, Table
 from samcli.evaluation.tasks import task_of
 from samcli.files import write_json
+from samcli.names import folder_name
 from samcli.recipe_tables import CasesRecipe
 from samcli.run_directory import RESULTS, held, open_run
 
@@ -44,13 +44,12 @@ def study(recipe: CasesRecipe, out: Path, *, overwrite: bool = False) -> dict[st
         raise UserError("a case study needs `samples` (ids by dataset) and `models`")
     with held(out):
         open_run(out, recipe, overwrite=overwrite, may_change=("workers", "engine", "reuse_answers"))
-    cases = [
-        case for name, ids in recipe.samples.items() for case in _cases(recipe, out, name, ids, overwrite=overwrite)
-    ]
-    for case in cases:
-        draw_case(case, out / "figures" / _file(case))
-    results = {"cases": [_record(case) for case in cases]}
-    write_json(out / RESULTS, results)
+        chosen = recipe.samples.items()
+        cases = [case for name, ids in chosen for case in _cases(recipe, out, name, ids, overwrite=overwrite)]
+        for case in cases:
+            draw_case(case, out / "figures" / _file(case))
+        results = {"cases": [_record(case) for case in cases]}
+        write_json(out / RESULTS, results)
     say(f"pictures: {out / 'figures'}")
     return results
 
@@ -61,10 +60,10 @@ def _cases(recipe: CasesRecipe, out: Path, name: str, ids: Sequence[int | str], 
         raise UserError(f"samples: {name} is none of the datasets that are known by name")
     answers: dict[str, dict[str, str]] = {}
     samples: Sequence[Sample] = ()
-    for number, entry in enumerate(recipe.models):
+    for entry in recipe.models:
         asked = recipe.evaluation(entry, entry.adapters[0] if entry.adapters else None, task, (name,))
         asked = asked.model_copy(update={"ids": tuple(ids)})
-        folder = out / "models" / f"{number}-{_plain(entry.name)}-{_plain(name)}"
+        folder = out / "models" / f"{folder_name(entry.name)}-{folder_name(name)}"
         given = Path(entry.predictions) if entry.predictions else None
         try:
             (answered,) = answer_and_score(asked, folder, predictions=given, overwrite=overwrite).answers.values()
@@ -73,7 +72,7 @@ def _cases(recipe: CasesRecipe, out: Path, name: str, ids: Sequence[int | str], 
             continue
         samples = answered.samples
         answers[entry.name] = {
-            str(sample.id): made.text or f"({made.error})"
+            str(sample.id): made.text or (f"(no answer: {made.error})" if made.error else "(empty)")
             for sample, made in zip(samples, answered.predictions, strict=True)
         }
     if not answers:
@@ -81,12 +80,9 @@ def _cases(recipe: CasesRecipe, out: Path, name: str, ids: Sequence[int | str], 
     return [Case(name, sample, {model: said[str(sample.id)] for model, said in answers.items()}) for sample in samples]
 
 
-def _plain(text: str) -> str:
-    return "-".join(re.findall(r"[A-Za-z0-9.]+", text))
-
-
 def _file(case: Case) -> str:
-    return f"{_plain(case.dataset)}-{_plain(str(case.sample.id))}"
+    identity = str(case.sample.id)
+    return f"{case.dataset}-{identity if identity.isalnum() else folder_name(identity)}"
 
 
 def _record(case: Case) -> dict[str, Any]:

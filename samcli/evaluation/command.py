@@ -14,9 +14,9 @@ from rich.console import Console
 
 from samcli.console import say
 from samcli.errors import UserError
-from samcli.evaluation.comparison_table import published_for_page
+from samcli.evaluation.comparison_table import comparison_table, differences_table, published_for_page
 from samcli.evaluation.result_tables import ablation_table, evaluation_table
-from samcli.evaluation.run import answer_and_score
+from samcli.evaluation.run import RESUMED_WITH, answer_and_score
 from samcli.evaluation.run import export_requests as write_requests
 from samcli.evaluation.tables import Format, Table
 from samcli.recipe import AblateRecipe, EvalRecipe
@@ -57,7 +57,6 @@ def run_many(
 
         results = study(recipe, out, overwrite=overwrite)
         return render(results, cases_table(results), chosen)
-    from samcli.evaluation.comparison_table import comparison_table, differences_table
     from samcli.evaluation.report.page import write_report
     from samcli.evaluation.table_run import run_table
 
@@ -65,9 +64,14 @@ def run_many(
     results = found.results
     if report:
         write_report(out / REPORT, results, found.answers, published_for_page(results))
-    text = render(results, comparison_table(results), chosen)
+    return _with_differences(results, comparison_table(results), chosen)
+
+
+def _with_differences(results: dict[str, Any], table: Table, form: Form) -> str:
+    """A table as text, and below it the differences to a baseline where there is one."""
+    text = render(results, table, form)
     gaps = differences_table(results)
-    return text if gaps is None or chosen == "json" else f"{text}\n{render(results, gaps, chosen)}"
+    return text if gaps is None or form == "json" else f"{text}\n{render(results, gaps, form)}"
 
 
 def run_evaluation(
@@ -95,14 +99,21 @@ def run_evaluation(
         from samcli.evaluation.report.page import write_report
 
         write_report(out / REPORT, results, {found.source.model: found.answers}, published_for_page(results))
-    return render(results, evaluation_table(results), chosen)
+    return _with_differences(results, evaluation_table(results), chosen)
 
 
 def default_out(recipe: EvalRecipe, predictions: Path | None) -> Path:
     """A directory for each recipe and file of answers: task, model and adapter in its name, and a hash of all of it."""
     base = recipe.model.base if recipe.adapter is None or "base" in recipe.model.model_fields_set else None
     subject = str(predictions) if predictions is not None else " ".join(filter(None, [base, recipe.adapter]))
-    whole = hashlib.sha256(f"{recipe.model_dump_json()} {subject}".encode()).hexdigest()
+    settings = recipe.model_dump(mode="json")
+    for key in RESUMED_WITH:  # what the same run may go on with
+        *sections, last = key.split(".")
+        part = settings
+        for section in sections:
+            part = part[section]
+        part.pop(last)
+    whole = hashlib.sha256(f"{json.dumps(settings)} {subject}".encode()).hexdigest()
     words = re.findall(r"[A-Za-z0-9.]+", subject)[-4:]
     return Path("runs") / "-".join(["eval", recipe.task, *words, whole[:8]])
 

@@ -20,11 +20,11 @@ def comparison_table(results: Json) -> Table:
     places = [*names, *([AVERAGE] if len(names) > 1 else [])]
     ours = [_own_row(name, model, places, metrics) for name, model in models.items()]
     plain = [place for place, model in enumerate(models.values()) if not model.get("control")]
-    published, reasons = _published(results, names, places, metrics)
+    published = _published(results, names, places, metrics)
     rows = [*_ranked(ours, plain), *_ranked(published, range(len(published)))]
     columns = ["model", "n", "failed", *(f"{place} {METRICS[key]}" for place in places for key in metrics)]
     title = f"{results['task']}, protocol {results['protocol']}"
-    return Table(title, columns, rows, _notes(results, bool(published), reasons))
+    return Table(title, columns, rows, _notes(results, bool(published)))
 
 
 def differences_table(results: Json) -> Table | None:
@@ -70,18 +70,16 @@ def _own_row(name: str, model: Json, places: Sequence[str], metrics: Sequence[st
     label = f"{name} ({model['seeds']} seeds)" if "seeds" in model else name
     cells: list[Cell] = [label, sum(entry["n"] for entry in entries), sum(entry["failed"] for entry in entries)]
     for place in places:
-        entry = model["average"] if place == AVERAGE else model["datasets"].get(place, {})
+        whole = len(entries) == len(places) - 1  # an average over some of the datasets is another number
+        entry = (model["average"] if whole else {}) if place == AVERAGE else model["datasets"].get(place, {})
         cells += [own_measure(entry.get(key), entry.get("ci95", {}).get(key)) for key in metrics]
     return cells
 
 
-def _published(
-    results: Json, names: Sequence[str], places: Sequence[str], metrics: Sequence[str]
-) -> tuple[list[list[Cell]], list[str] | None]:
-    """The paper's rows, and why ours can't be compared with them; none where only world models were asked."""
-    reasons = reasons_against(results, list(names))
-    if reasons is None:
-        return [], None
+def _published(results: Json, names: Sequence[str], places: Sequence[str], metrics: Sequence[str]) -> list[list[Cell]]:
+    """The paper's rows; none where only world models were asked."""
+    if reasons_against(results, list(names)) is None:
+        return []
     found = {name: published_rows(name) for name in names}
     whole = tasks_datasets(results["task"])
     if whole and {name.casefold() for name in names} == whole:
@@ -94,7 +92,7 @@ def _published(
             scores = found.get(place, {}).get(model, {})
             cells += [own_measure(scores.get(key), None) for key in metrics]
         rows.append(cells)
-    return rows, reasons
+    return rows
 
 
 def _ranked(rows: Sequence[Sequence[Cell]], among: Sequence[int]) -> list[list[Cell]]:
@@ -111,12 +109,17 @@ def _ranked(rows: Sequence[Sequence[Cell]], among: Sequence[int]) -> list[list[C
     return marked
 
 
-def _notes(results: Json, published: bool, reasons: list[str] | None) -> list[str]:
+def _notes(results: Json, published: bool) -> list[str]:
     notes = ["in brackets: 95 % intervals over samples, and over seeds where there are several", results["signature"]]
     if published:
         notes.append(f"published: {PAPER}, Tables 2 and 4")
-        told = f"not comparable: {', '.join(reasons)}" if reasons else "comparable, but pictures can't be checked"
-        notes.append(f"ours and the published: {told}")
+        for name, model in results["models"].items():
+            if not (model.get("world") or model.get("control")):
+                against = list(
+                    dict.fromkeys(r for e in model["datasets"].values() for r in e.get("not_comparable", ()))
+                )
+                told = f"not comparable ({', '.join(against)})" if against else "comparable, as far as can be checked"
+                notes.append(f"{name} and the published rows: {told}")
     for key, lines in results.get("left_out", {}).items():
         notes += [f"left out of the {key}: {line}" for line in lines]
     return notes

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from samcli.console import warn
 from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.evaluation.predictions import Prediction
@@ -26,16 +27,28 @@ def controlled(task: str, samples: Sequence[Sample], control: Control | None) ->
 
 
 def shuffle(samples: Sequence[Sample]) -> list[Sample]:
-    """Each sample with all pictures of another one: of the next that has as many, else of the next.
+    """Each sample with all pictures of another one: of the next that has as many and none of its own, around the end.
 
-    The last takes those of the first.
+    Where no sample is like that, of the next one whatever it has; how often that happened is told.
     """
     _check_several(samples)
-    taken: list[Sample] = []
+    alike: dict[int, list[int]] = {}
     for place, sample in enumerate(samples):
-        others = [*samples[place + 1 :], *samples[:place]]
-        alike = (other for other in others if len(other.images) == len(sample.images))
-        taken.append(replace(sample, images=next(alike, others[0]).images))
+        alike.setdefault(len(sample.images), []).append(place)
+    rank = {place: index for places in alike.values() for index, place in enumerate(places)}
+    taken, strange = [], 0
+    for place, sample in enumerate(samples):
+        ring, own = alike[len(sample.images)], set(sample.images)
+        following = (samples[ring[(rank[place] + step) % len(ring)]] for step in range(1, len(ring)))
+        other = next((one for one in following if own.isdisjoint(one.images)), None)
+        if other is None:
+            strange += 1
+            other = samples[(place + 1) % len(samples)]
+        taken.append(replace(sample, images=other.images))
+    if strange:
+        warn(
+            f"control shuffle: {strange} samples have no counterpart of as many and other pictures; they get the next's"
+        )
     return taken
 
 

@@ -16,6 +16,7 @@ from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.evaluation.answer_file import Answer
 from samcli.evaluation.marked import pieces_of
+from samcli.files import contents_hash
 from samcli.memory import enough_memory
 from samcli.model.hub import fetch, is_hub_id
 from samcli.model.load import resolve_device
@@ -25,6 +26,7 @@ from samcli.recipe import DecodingRecipe, EvalRecipe, ModelRecipe
 PREFIX = "hf:"
 GREEDY = DecodingRecipe(beams=1, max_length=257, repetition_penalty=1.0)
 _FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+_SETTINGS = ("*.json", "*.jinja")  # what decides, beside the weights, how it is asked
 _QUERY_FAMILY = ("blip-2", "instructblip")  # they have no chat template: visual tokens stand before the text
 
 
@@ -48,7 +50,10 @@ class HfSubject:
     @property
     def weights(self) -> dict[str, str]:
         """The commit of one from the hub, else a hash of its weights; raises UserError where it isn't there."""
-        return base_identity(self._directory)
+        if not any(self._directory.glob("*.safetensors")):
+            raise UserError(f"{self._directory} has no weights as safetensors; other files of weights are never read")
+        texts = (path for pattern in _SETTINGS for path in sorted(self._directory.glob(pattern)))
+        return base_identity(self._directory) | {"settings": contents_hash(texts)}
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -100,12 +105,17 @@ def load_hf(directory: Path, settings: ModelRecipe) -> HfModel:
 
     device: Any = "auto" if settings.device == "spread" else {"": resolve_device(settings.device)}
     try:
-        processor = AutoProcessor.from_pretrained(directory, local_files_only=True)
+        processor = AutoProcessor.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
         with enough_memory(
             f"while {directory} was loaded", "use --dtype bfloat16, or --device spread over several GPUs"
         ):
             model = AutoModelForImageTextToText.from_pretrained(
-                directory, dtype=getattr(torch, settings.dtype), device_map=device, local_files_only=True
+                directory,
+                dtype=getattr(torch, settings.dtype),
+                device_map=device,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
             )
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())
@@ -156,7 +166,8 @@ class HfAnswers:
                 repetition_penalty=self.decoding.repetition_penalty,
                 **penalties,
             )
-        new = ids[:, inputs["input_ids"].shape[1] :]
+        decoder_alone = not self.loaded.model.config.is_encoder_decoder
+        new = ids[:, inputs["input_ids"].shape[1] :] if decoder_alone else ids
         return [text.strip() for text in self.loaded.processor.tokenizer.batch_decode(new, skip_special_tokens=True)]
 
     def _by_template(self, asked: list[tuple[str, list[Image.Image]]]) -> Any:

@@ -8,7 +8,7 @@ from samcli.evaluation.own_answers import OwnAnswers
 from samcli.model.adapter import Adapter
 from samcli.model.captioner import Captioner
 from samcli.model.find import TINY, find_base, traits_of
-from samcli.model.load import load_model, named_adapter, resolve_device
+from samcli.model.load import load_model, named_adapter, resolve_device, text_lengths
 from samcli.model.traits import Traits
 from samcli.model.weights import loaded_weights, tensors_hash
 from samcli.recipe import NO_ADAPTER, DecodingRecipe, EvalRecipe
@@ -84,12 +84,18 @@ class OwnSubject:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """What its answers depend on beside its weights: numbers, and where they are computed."""
+        """What its answers depend on beside its weights: method, lengths, numbers, and where they are computed."""
         if self.given is not None:
-            return {"numbers": self.given.numbers, "device": self.given.device.type}
+            method = self.given.model.method.model_dump(mode="json")
+            text = self.given.text.model_dump(mode="json")
+            return {"numbers": self.given.numbers, "device": self.given.device.type, "method": method, "text": text}
         model = self.recipe.model
         device = resolve_device(model.device).type if model.device != "spread" else model.device
-        return {"dtype": model.dtype, "llm_bits": model.llm_bits, "device": device}
+        own: dict[str, Any] = {"dtype": model.dtype, "llm_bits": model.llm_bits, "device": device}
+        if self.adapter is not None:
+            own["method"] = self.adapter.method.model_dump(mode="json")
+            own["text"] = text_lengths(self.adapter).model_dump(mode="json")
+        return own
 
     def answers(self, dataset: str, decoding: DecodingRecipe) -> OwnAnswers:
         """What answers a dataset's samples."""

@@ -51,6 +51,13 @@ def read_predictions(path: Path, datasets: Sequence[str]) -> dict[str, list[Pred
     return found
 
 
+def has_predictions(path: Path, dataset: str) -> bool:
+    """Whether there are predictions for a dataset at `path`; faults of a file are told when it is read."""
+    if path.is_dir():
+        return _file_of(path, dataset, []) is not None
+    return path.is_file()
+
+
 def for_samples(predictions: Sequence[Prediction], samples: Mapping[str, Sequence[str]]) -> list[Prediction]:
     """One prediction for each of a dataset's samples, in the dataset's order, with the dataset's references.
 

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import queue
+import threading
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from samcli.errors import UserError
-from samcli.evaluation.predict import Asked, Made
+from samcli.evaluation.predict import NOTHING, TICK, Asked, Made
 from samcli.evaluation.workers import answer_batch
 from samcli.recipe import DecodingRecipe, EvalRecipe
 
@@ -43,9 +45,40 @@ class OnRay:
             concurrency=count,
             num_gpus=gpus,
         )
-        for row in answered.iter_rows():
+        rows_done: queue.Queue[Any] = queue.Queue()
+        threading.Thread(target=_collect, args=(answered, rows_done), daemon=True).start()
+        left = len(batches)
+        while left:
+            try:
+                row = rows_done.get(timeout=TICK)
+            except queue.Empty:
+                yield NOTHING
+                continue
+            if isinstance(row, BaseException):
+                raise _own_error(row)
+            left -= 1
             answers = [(text, error) for text, error in json.loads(row["answers"])]
             yield Made(batches[row["number"]].places, answers, row["seconds"])
+
+
+def _collect(answered: Any, rows_done: "queue.Queue[Any]") -> None:
+    """Hand over the rows as they come, or what ended them; in a thread, so that a wish to stop is noticed meanwhile."""
+    try:
+        for row in answered.iter_rows():
+            rows_done.put(row)
+        rows_done.put(UserError("Ray ended before all was answered; the same command goes on"))
+    except BaseException as error:
+        rows_done.put(error)
+
+
+def _own_error(error: BaseException) -> BaseException:
+    """What an actor of ours raised, without what Ray wraps around it."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, UserError):
+            return UserError(str(inner))
+        inner = inner.__cause__ or getattr(inner, "cause", None)
+    return error
 
 
 class _Actor:

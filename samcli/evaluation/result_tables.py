@@ -109,7 +109,8 @@ def _published(label: str, name: str, metrics: list[str], reasons: list[str] | N
 def reasons_against(results: Json, names: list[str]) -> list[str] | None:
     """Why the paper's figures can't be compared with ours on these datasets; None where only world models were run."""
     models: Json = results["models"]
-    entries = [entry for model, at, entry in _entries(models) if at in names and not models[model].get("world")]
+    plain = {name for name, model in models.items() if not (model.get("world") or model.get("control"))}
+    entries = [entry for model, at, entry in _entries(models) if at in names and model in plain]
     if not entries:
         return None
     protocol = [] if results["protocol"] == "released" else [f"protocol {results['protocol']}"]

@@ -72,6 +72,7 @@ def results_of(
     protocol = GRAMMAR if recipe.task == LINKING else recipe.protocol
     how = protocol_signature(recipe.task, answers, list(scores.values()))
     head = {"task": recipe.task, "protocol": protocol, "signature": how}
+    head |= {"baseline": earlier[0]} if earlier is not None else {}
     more = {"weights": dict(source.weights), "world": source.world, "control": recipe.control}
     model = found | {key: value for key, value in more.items() if value}
     return {**head, "models": {source.model: model}, **found}

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from samcli.model.captioner import Captioner
 
 PREDICTIONS = "predictions"
-RESUMED_WITH = ("workers", "engine", "reuse_answers", "api.requests", "api.timeout", "api.tries", "api.most_dollars")
+RESUMED_WITH: tuple[str, ...] = (
+    *("workers", "engine", "reuse_answers"),
+    *("api.requests", "api.timeout", "api.tries", "api.most_dollars", "api.dollars_in", "api.dollars_out"),
+)
 """What a run may go on with other values of: how fast answers are made, not what they are."""
 
 
@@ -71,15 +74,17 @@ def answer_and_score(
     with held(out):
         if predictions is not None:
             answers = _answers_given(recipe, names, predictions)
+            earlier = read_baseline(baseline, answers) if baseline is not None else None
             _open(out, recipe, {"predictions": _hashes(predictions)}, overwrite)
             source = Source(predictions.resolve().name.removesuffix(".jsonl").removesuffix(".json"))
             for name, answered in answers.items():
                 keep(out / PREDICTIONS / f"{name}.jsonl", answered)
         else:
-            answers, source = _answers_made(recipe, names, out, captioner, overwrite=overwrite, invariance=invariance)
+            asked = {name: read_questions(recipe, name) for name in names}
+            earlier = read_baseline(baseline, asked) if baseline is not None else None
+            answers, source = _answers_made(recipe, asked, out, captioner, overwrite=overwrite, invariance=invariance)
         for answered in answers.values():
             report_failures(answered)
-        earlier = read_baseline(baseline, answers) if baseline is not None else None
         results = results_of(recipe, source, answers, earlier)
         write_json(out / RESULTS, results)
     say(f"results: {out / RESULTS}")
@@ -113,7 +118,7 @@ def export_requests(recipe: EvalRecipe, path: Path) -> int:
 
 def _answers_made(
     recipe: EvalRecipe,
-    names: Sequence[str],
+    asked: Mapping[str, Questions],
     out: Path,
     captioner: "Captioner | None",
     *,
@@ -125,14 +130,15 @@ def _answers_made(
     from samcli.evaluation.predict import predict
     from samcli.evaluation.subject import subject_of
 
-    asked = {name: read_questions(recipe, name) for name in names}
     for questions in asked.values():
         check_before_hours_are_spent(recipe, questions)
     subject = subject_of(recipe, captioner)
-    if subject.world and any(not is_of_the_world(name) for name in names):
+    if subject.world and any(not is_of_the_world(name) for name in asked):
         warn(f"{subject.name} knows only its own drawn world: its answers about anything else mean nothing")
     decoding = recipe.decoding.over(subject.decoding)
-    _open(out, recipe, subject.weights | {"decoding": decoding.model_dump_json()}, overwrite)
+    settings = json.dumps(dict(subject.numbers), sort_keys=True)
+    inputs = subject.weights | {"decoding": decoding.model_dump_json(), "settings": settings}
+    _open(out, recipe, inputs, overwrite)
     cache = _cache(recipe, subject, decoding)
     answers = {}
     checked = {}

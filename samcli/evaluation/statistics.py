@@ -130,6 +130,11 @@ def proportion(successes: int, samples: int) -> Estimate:
     return Estimate(share * 100, max(0.0, float(centre - half)) * 100, min(1.0, float(centre + half)) * 100)
 
 
+def resamples_for(comparisons: int) -> int:
+    """Resamples that let p be small enough to stay below 0.05 when it is corrected for so many comparisons."""
+    return max(RESAMPLES, 100 * comparisons)
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """Holm's correction of several p for their number: the chance of even one false finding stays below the level."""
     order = sorted(range(len(ps)), key=lambda place: ps[place])

@@ -51,20 +51,28 @@ def survey(recipe: SurveyRecipe, out: Path, *, overwrite: bool = False) -> dict[
             warn(f"left out: {error}")
     if not found:
         raise UserError("none of the datasets is there; --data-root names the directory that they are in")
-    captioner = load_model(recipe.model.base, "none", device=recipe.model.device, dtype=recipe.model.dtype)
+    captioner = _model(recipe)
     with held(out):
         open_run(out, recipe, overwrite=overwrite, may_change=("datasets",))
         datasets = {name: _entry(recipe, name, samples, captioner) for name, samples in found.items()}
-        results = {
-            "datasets": datasets,
-            "left_out": missing,
-            "features": f"{captioner.name}, vision tower, mean of patches",
-        }
+        features = f"{recipe.model.base}, vision tower, mean of patches" if captioner is not None else None
+        about = {"split": recipe.reading.split, "features": features, "left_out": missing}
+        results = {"datasets": datasets, **about}
         write_json(out / RESULTS, results)
     return results
 
 
-def _entry(recipe: SurveyRecipe, name: str, samples: Sequence[Sample], captioner: Captioner) -> dict[str, Any]:
+def _model(recipe: SurveyRecipe) -> Captioner | None:
+    """The model whose vision tower measures; None where it isn't there, since counts need none."""
+    model = recipe.model
+    try:
+        return load_model(model.base, "none", device=model.device, dtype=model.dtype, revision=model.revision)
+    except UserError as error:
+        warn(f"no distances are measured: {error}")
+        return None
+
+
+def _entry(recipe: SurveyRecipe, name: str, samples: Sequence[Sample], captioner: Captioner | None) -> dict[str, Any]:
     images = [len(sample.images) for sample in samples]
     entry: dict[str, Any] = {
         "samples": len(samples),
@@ -72,6 +80,8 @@ def _entry(recipe: SurveyRecipe, name: str, samples: Sequence[Sample], captioner
         "fewest_images": min(images),
         "most_images": max(images),
     }
+    if captioner is None:
+        return entry
     chosen = random.Random(recipe.seed).sample(list(samples), min(recipe.samples, len(samples)))
     readable, unreadable = _features(name, chosen, captioner)
     if len(readable) > 1:
@@ -148,9 +158,13 @@ def survey_table(results: Mapping[str, Any]) -> Table:
         "contexts differ (paper)",
     ]
     columns += ["distance within x100", "between x100", "within / between"]
-    notes = [
+    measured = (
         f"distances: mean cosine distance of {results['features']}; within: of the pictures of one sample, between: of "
-        "different samples; 1 in the last column: pictures of one sample are as unlike as any two",
+        "different samples; 1 in the last column: pictures of one sample are as unlike as any two"
+    )
+    notes = [
+        f"samples here: of the split {results['split']}; the paper counts all splits together",
+        *([measured] if results["features"] else []),
         *(f"left out: {line}" for line in results["left_out"]),
     ]
     if any(is_of_the_world(name) for name in results["datasets"]):

@@ -1,6 +1,6 @@
 """Several models on the datasets of a task: each a run of its own, then one table with differences to a baseline."""
 
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from samcli.console import say, warn
-from samcli.data.dataset import is_there
 from samcli.errors import UserError
 from samcli.evaluation.baseline import Found, difference_entry
 from samcli.evaluation.entries import Answered, average, caption_scores, evidence, metrics_of
+from samcli.evaluation.predictions import has_predictions
+from samcli.evaluation.questions import check_before_hours_are_spent, read_questions
 from samcli.evaluation.results import GRAMMAR, protocol_signature
 from samcli.evaluation.run import Evaluated, answer_and_score
-from samcli.evaluation.statistics import Difference, compare, estimate, holm
-from samcli.evaluation.tasks import LINKING, datasets_of, is_of_the_world
+from samcli.evaluation.statistics import compare, estimate, holm, resamples_for
+from samcli.evaluation.tasks import LINKING, datasets_of
 from samcli.files import write_json
+from samcli.names import folder_name
 from samcli.recipe import Control
 from samcli.recipe_tables import EntryRecipe, TableRecipe
 from samcli.run_directory import RESULTS, held, open_run
@@ -40,9 +42,8 @@ class Row:
         return self.entry.name + told[self.control]
 
     def folder(self, out: Path, number: int) -> Path:
-        """The directory of its run with the `number`-th adapter."""
-        words = "-".join(re.findall(r"[A-Za-z0-9.]+", self.entry.name)) or "model"
-        return out / RUNS / "-".join(filter(None, [words, self.control, str(number)]))
+        """The directory of its run with the `number`-th adapter; a hash tells names that look alike apart."""
+        return out / RUNS / "-".join(filter(None, [folder_name(self.entry.name), self.control, str(number)]))
 
 
 @dataclass(frozen=True)
@@ -80,21 +81,42 @@ def ask_models(
         raise UserError("models: the recipe has none; a table needs at least one")
     datasets, missing = _datasets(recipe)
     left_out: dict[str, list[str]] = {"datasets": missing, "models": []}
+    rows = []
+    for row in rows_of(recipe):
+        own = tuple(name for name in datasets if _has_answers(row.entry, name))
+        if reason := _lacking(recipe, row.entry, own):
+            warn(f"left out: {row.name}: {reason}")
+            left_out["models"].append(f"{row.name}: {reason}")
+        else:
+            rows.append((row, own))
+    if not rows:
+        raise UserError("no model of the recipe is there:\n  " + "\n  ".join(left_out["models"]))
     with held(out):
         open_run(out, recipe, overwrite=overwrite, may_change=MAY_CHANGE)
-    found = []
-    for row in rows_of(recipe):
-        try:
-            runs = _runs(recipe, row, datasets, out, overwrite=overwrite)
-        except UserError as error:
-            reason = f"{row.name}: {str(error).splitlines()[0]}"
-            warn(f"left out: {reason}")
-            left_out["models"].append(reason)
-            continue
-        found.append(RowFound(row, runs, _evidence(recipe, runs, datasets)))
-    if not found:
-        raise UserError("no model of the recipe could be asked: " + "; ".join(left_out["models"]))
+        found = []
+        for row, own in rows:
+            runs = _runs(recipe, row, own, out, overwrite=overwrite)
+            found.append(RowFound(row, runs, _evidence(recipe, runs, own)))
     return found, left_out
+
+
+def _lacking(recipe: TableRecipe, entry: EntryRecipe, datasets: tuple[str, ...]) -> str | None:
+    """Why a model can't be asked here: its weights, endpoint or answers aren't there. None where it can."""
+    if entry.predictions is not None:
+        return None if datasets else f"{entry.predictions} holds no answers to any of the datasets"
+    from samcli.evaluation.subject import subject_of  # loads torch
+
+    try:
+        for adapter in entry.adapters or (None,):
+            _ = subject_of(recipe.evaluation(entry, adapter, recipe.task, datasets)).weights
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _has_answers(entry: EntryRecipe, dataset: str) -> bool:
+    """Whether a model can answer a dataset at all: one that is asked can, and answers made elsewhere may lack some."""
+    return entry.predictions is None or has_predictions(Path(entry.predictions), dataset)
 
 
 def rows_of(recipe: TableRecipe) -> list[Row]:
@@ -108,20 +130,21 @@ def rows_of(recipe: TableRecipe) -> list[Row]:
 
 
 def _datasets(recipe: TableRecipe) -> tuple[tuple[str, ...], list[str]]:
-    """The datasets that are there, and why the others are left out."""
-    names = datasets_of(recipe.task, recipe.datasets)
-    faults = {
-        name: fault
-        for name in names
-        if not is_of_the_world(name)
-        and (fault := is_there(name, recipe.data_root, recipe.reading, recipe.image_root)) is not None
-    }
-    for fault in faults.values():
-        warn(f"left out: {fault}")
-    if len(faults) == len(names):
-        raise UserError("none of the datasets is there:\n  " + "\n  ".join(map(str, faults.values())))
-    told = [str(fault).splitlines()[0] for fault in faults.values()]
-    return tuple(name for name in names if name not in faults), told
+    """The datasets that are there and can be read, and why the others are left out."""
+    there, told = [], []
+    entry = recipe.models[0]
+    for name in datasets_of(recipe.task, recipe.datasets):
+        try:
+            asked = recipe.evaluation(entry, None, recipe.task, (name,))
+            asked = asked.model_copy(update={"limit": recipe.limit, "protocol": recipe.protocol})
+            check_before_hours_are_spent(asked, read_questions(asked, name))
+            there.append(name)
+        except UserError as error:
+            warn(f"left out: {error}")
+            told.append(str(error).splitlines()[0])
+    if not there:
+        raise UserError("none of the datasets is there:\n  " + "\n  ".join(told))
+    return tuple(there), told
 
 
 def _runs(recipe: TableRecipe, row: Row, datasets: tuple[str, ...], out: Path, *, overwrite: bool) -> list[Evaluated]:
@@ -143,18 +166,21 @@ def _results(
     recipe: TableRecipe, found: Sequence[RowFound], left_out: Mapping[str, Sequence[str]], out: Path
 ) -> dict[str, Any]:
     models = {one.row.name: _model(recipe, one) for one in found}
-    baseline = next((one for one in found if one.row.name == (recipe.baseline or found[0].row.name)), None)
+    wanted = recipe.baseline or recipe.models[0].name
+    baseline = next((one for one in found if one.row.name == wanted), None)
     if baseline is not None:
         _add_differences(recipe, models, found, baseline)
-    first = found[0].runs[0].answers
+    widest = max(found, key=lambda one: len(one.evidence)).runs[0].answers
     results = {
         "task": recipe.task,
         "protocol": GRAMMAR if recipe.task == LINKING else recipe.protocol,
-        "signature": protocol_signature(recipe.task, first, _scores(recipe, first)),
-        "baseline": baseline.row.name if baseline is not None else None,
+        "signature": protocol_signature(recipe.task, widest, _scores(recipe, widest)),
+        "baseline": wanted if baseline is not None else None,
         "models": models,
         "left_out": {key: list(lines) for key, lines in left_out.items() if lines},
     }
+    if len(models) == 1:  # scripts read one model at the top
+        results |= {key: next(iter(models.values()))[key] for key in ("datasets", "average")}
     write_json(out / RESULTS, results)
     say(f"results: {out / RESULTS}")
     return results
@@ -186,24 +212,40 @@ def _over_seeds(recipe: TableRecipe, found: RowFound, name: str) -> dict[str, An
     runs = [run.results["datasets"][name] for run in found.runs]
     metrics = metrics_of(recipe.task)
     estimates = {key: estimate(found.evidence[name][key], seed=recipe.seed) for key in metrics}
-    entry = {**runs[0], "failed": sum(run["failed"] for run in runs), "seeds": len(runs)}
+    entry = {**runs[0], **_failures(runs), "seeds": len(runs)}
     entry |= {key: round(estimates[key].value, 4) for key in metrics}
     entry["ci95"] = {key: [round(end, 4) for end in estimates[key].interval] for key in metrics}
     entry["spread"] = {key: round(float(np.std([run[key] for run in runs], ddof=1)), 4) for key in metrics}
     return entry
 
 
+def _failures(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was asked and what failed, over all seeds."""
+    kinds: Counter[str] = Counter()
+    for run in runs:
+        kinds.update(run.get("failed_by", {}))
+    ids = dict.fromkeys(one for run in runs for one in run["failed_ids"])
+    counts: dict[str, Any] = {key: sum(run[key] for run in runs) for key in ("n", "failed")}
+    return counts | {"failed_ids": list(ids)} | ({"failed_by": dict(kinds)} if kinds else {})
+
+
 def _add_differences(
     recipe: TableRecipe, models: dict[str, Any], found: Sequence[RowFound], baseline: RowFound
 ) -> None:
-    """Add to each entry how far it is from the baseline's; p is corrected over the whole table."""
-    gaps: dict[tuple[str, str, str], Difference] = {
-        (one.row.name, name, metric): compare(own, baseline.evidence[name][metric], seed=recipe.seed)
+    """Add to each entry how far it is from the baseline's; p is corrected over the whole table.
+
+    Rows with controls aren't compared: they tell whether a model looks, not which is better.
+    """
+    pairs = {
+        (one.row.name, name, metric): (own, baseline.evidence[name][metric])
         for one in found
-        if one is not baseline
+        if one is not baseline and one.row.control is None
         for name, metrics in one.evidence.items()
+        if name in baseline.evidence
         for metric, own in metrics.items()
     }
+    resamples = resamples_for(len(pairs))
+    gaps = {key: compare(own, theirs, resamples, recipe.seed) for key, (own, theirs) in pairs.items()}
     corrected = holm([gap.p for gap in gaps.values()])
     for ((model, name, metric), gap), p in zip(gaps.items(), corrected, strict=True):
         versus = models[model]["datasets"][name].setdefault("versus", {}).setdefault(baseline.row.name, {})

@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import Any
 
 from samcli.console import be_quiet, warn
 from samcli.errors import UserError
@@ -47,7 +48,10 @@ class Processes:
         """Answers to what is left, each taken out of it before it is handed over."""
         count = min(self.recipe.workers, len(left))
         threads = max(1, (os.cpu_count() or 1) // count)
-        pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin, initargs=(threads,))
+        context = get_context("spawn")
+        gpus = _gpus() if self.recipe.model.device in ("auto", "cuda") else []
+        started = (threads, gpus, context.Value("i", 0))
+        pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=started)
         try:
             running: dict[Future[Made], int] = {
                 pool.submit(answer_batch, self.recipe, self.decoding, dataset, batch): number
@@ -67,7 +71,20 @@ class Processes:
             pool.shutdown(cancel_futures=True)
 
 
-def _begin(threads: int) -> None:
+def _gpus() -> list[str]:
+    """The GPUs of this machine that may be used, by the names that CUDA knows them by."""
+    import torch
+
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return chosen.split(",") if chosen else [str(number) for number in range(torch.cuda.device_count())]
+
+
+def _begin(threads: int, gpus: list[str], started: Any) -> None:
+    with started.get_lock():
+        place = started.value
+        started.value += 1
+    if gpus:  # each process sees one of them, before torch looks
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
     import torch
 
     settle()

@@ -134,6 +134,7 @@ def fit(
     accelerator: Accelerator,
     *,
     note: Callable[[], None] = lambda: None,
+    longer: bool = False,
 ) -> dict[str, Any]:
     """Train to the end, from the last checkpoint in `out/checkpoints` if there is one.
 
@@ -142,9 +143,9 @@ def fit(
     in the main process before the first step, when nothing speaks against going on any more.
 
     Raises Interrupted after a signal (everything saved), UserError for a checkpoint of something else and on a loss
-    that is not finite (nothing overwritten).
+    that is not finite (nothing overwritten), and where more steps were done than are wanted; `longer`: or as many.
     """
-    return _Run(job, plan, out, accelerator).train(note)
+    return _Run(job, plan, out, accelerator).train(note, longer=longer)
 
 
 class _Ahead(Generic[BatchT]):
@@ -190,8 +191,13 @@ class _Run(Generic[BatchT, ModuleT]):
         self.best: dict[str, float] = {}  # step and validation loss of the best checkpoint
         self.ahead = _Ahead(self._shares, self.steps)
 
-    def train(self, note: Callable[[], None]) -> dict[str, Any]:
+    def train(self, note: Callable[[], None], *, longer: bool) -> dict[str, Any]:
         self._resume()
+        if self.step > self.steps or (longer and self.step == self.steps):
+            raise UserError(
+                f"{self.out} has done {self.step} steps, and the recipe wants {self.steps}: there is nothing left to "
+                "train; raise optim.steps or optim.epochs, or start anew with --overwrite"
+            )
         if warning := schedule_warning(self.plan.optim, self.steps):
             warn(f"{self.job.name}: {warning}")
         if self.accelerator.is_main_process:

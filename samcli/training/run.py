@@ -42,12 +42,18 @@ def run_training(
         else:
             be_quiet()
         accelerator.wait_for_everyone()
-        if (out / RESULTS).exists():
-            say(f"{out} is finished; --overwrite trains anew")  # a change of its recipe is refused or reopens it
+        longer = accept_changes and (out / RESULTS).exists() and _is_changed(recipe, out)
+        if (out / RESULTS).exists() and not longer:
+            say(f"{out} is finished; --overwrite trains anew")
         elif isinstance(recipe, BaseRecipe):
             train_base(recipe, out, accelerator)
         else:
-            train_sam(recipe, out, accelerator=accelerator, accept_changes=accept_changes)
+            train_sam(recipe, out, accelerator=accelerator, accept_changes=accept_changes, longer=longer)
+
+
+def _is_changed(recipe: SamRecipe | BaseRecipe, out: Path) -> bool:
+    """Whether a finished run was of another recipe, in what comes out of it."""
+    return bool(changed_settings(read_yaml(out / RECIPE), recipe, RESUMED_WITH))
 
 
 def _open(
@@ -67,10 +73,8 @@ def _open(
     except AnotherRun as error:
         raise UserError(f"{error}{_HOW if resume and isinstance(recipe, SamRecipe) else ''}") from error
     if going_on:
-        if (out / RESULTS).exists() and not accept_changes:
+        if (out / RESULTS).exists() and not (accept_changes and _is_changed(recipe, out)):
             return
-        if (out / RESULTS).exists() and changed_settings(read_yaml(out / RECIPE), recipe, RESUMED_WITH):
-            (out / RESULTS).unlink()  # with its last checkpoint it goes on, if there are steps left to do
         started = any(finished(folder) for folder in (out / "checkpoints", *out.glob("*/checkpoints")))
         if started and not resume:
             raise UserError(

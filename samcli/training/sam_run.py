@@ -77,8 +77,11 @@ def train_sam(
     shared: Shared | None = None,
     accelerator: Accelerator | None = None,
     accept_changes: bool = False,
+    longer: bool = False,
 ) -> Any:
     """Train, or go on training, and write `out/adapter` and `out/results.json`; return the last log record.
+
+    `longer`: the run is finished, and goes on if its recipe has steps left by now.
 
     Raises UserError for missing data or weights, and for data or weights that changed since the run began unless
     `accept_changes`; Interrupted after a signal with everything saved.
@@ -100,6 +103,7 @@ def train_sam(
         accelerator.init_trackers("sam", config=config)
 
     def note() -> None:
+        (out / RESULTS).unlink(missing_ok=True)
         write_json(out / INPUTS, found)
         write_json(out / RECORD, record)
         if accept_changes:
@@ -112,7 +116,7 @@ def train_sam(
         a_step = step_samples(recipe.optim, accelerator.num_processes)
         job = sam_job(recipe, model, shared.base.processor, inputs.samples, batches.features, a_step)
         plan = _plan(recipe, shared.base, batches, inputs, out, accelerator.num_processes, record)
-        last = fit(job, plan, out, accelerator, note=note)
+        last = fit(job, plan, out, accelerator, note=note, longer=longer)
         if accelerator.is_main_process:
             scores = {name: value for name, value in last.items() if name != "best"}
             save_adapter(out / "adapter", model, record | {"step": last.get("step"), "scores": scores})

@@ -4,7 +4,6 @@ Pictures aren't shipped. They are expected by the number of the photograph, `pho
 by that of the observation, with any extension.
 """
 
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,14 +54,16 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
-    lines = [line for line in text.replace("\r\n", "\n").split("\n") if line]
-    table = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-    if missing := [column for column in _COLUMNS if column not in (table.fieldnames or ())]:
+    head, *lines = text.split("\n")
+    columns = head.rstrip("\r").split("\t")
+    if missing := [column for column in _COLUMNS if column not in columns]:
         raise UserError(f"{path}: its first line lacks the columns {', '.join(missing)}")
-    for number, row in enumerate(table, 2):
-        if None in row or None in row.values():
-            raise UserError(f"{path}:{number}: expected {len(table.fieldnames or ())} columns")
-        yield row
+    for number, line in enumerate(lines, 2):
+        values = line.rstrip("\r").split("\t")
+        if line.strip() and len(values) != len(columns):
+            raise UserError(f"{path}:{number}: expected {len(columns)} columns, found {len(values)}")
+        if line.strip():
+            yield dict(zip(columns, values, strict=True))
 
 
 def _names(row: dict[str, str], side: str, path: Path) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from samcli.data.released.reading import Collected, Pictures, Place, read_release, records_of
+from samcli.data.released.reading import Collected, Pictures, Place, is_writable, read_release, records_of
 from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.recipe_reading import ReadingRecipe
@@ -26,13 +26,9 @@ def read(place: Place, reading: ReadingRecipe, name: str) -> Collected:
     path = find(place, reading)
     if path is None:
         raise UserError(f"{place.directory}: there is no {_FILES[0]}")
-    if reading.references != "merged":
-        raise UserError(
-            f"{path} has each sample's texts merged into one: --set reading.references={reading.references} needs the "
-            f"dataset's own files (reading.layout=release)"
-        )
     found = Collected(name, reading)
-    pictures = Pictures(Place(path.parent, place.image_root), ("images", "."))
+    home = path.parent.relative_to(place.directory)
+    pictures = Pictures(place, (f"{home}/images", f"{home}", "images"))
     templates = _templates(path)
     records = records_of(path, read_release(path)["data"], task_instance=dict, response=str)
     for number, record in enumerate(records):
@@ -41,6 +37,9 @@ def read(place: Place, reading: ReadingRecipe, name: str) -> Collected:
         if not isinstance(names, list) or not names or not all(isinstance(one, str) for one in names):
             raise UserError(f"{path}: record {number + 1}: task_instance.images_path must be a list of paths")
         source = str(record.get("sample_id", number))
+        if not all(map(is_writable, (record["response"], str(instance.get("context"))))):
+            found.drop(source, "text with half a character, which is no Unicode")
+            continue
         if not record["response"].strip():
             found.drop(source, "no reference that isn't blank")
             continue

@@ -44,12 +44,21 @@ def read(place: Place, reading: ReadingRecipe, name: str) -> Collected:
             about = f"{_plain(class_directory.name)}/{_plain(context.name)}"
             random.Random(f"{reading.instructions} {about}").shuffle(pictures)
             for number, start in enumerate(range(0, len(pictures) - reading.group + 1, reading.group)):
-                group = [path.resolve() for path in pictures[start : start + reading.group]]
+                group = [_inside(place, path) for path in pictures[start : start + reading.group]]
                 text = f"a {_plain(class_directory.name)} {_plain(context.name)}"
                 found.add(f"{about}/{number}", group, "", [text], stand_in=True)
             for path in pictures[len(pictures) - len(pictures) % reading.group :]:
                 found.drop(f"{about}/{path.name}", f"left over from groups of {reading.group}")
     return found
+
+
+def _inside(place: Place, path: Path) -> Path:
+    """The picture's own path; raises UserError for a link that leads out of the directories."""
+    whole = path.resolve()
+    roots = [root.resolve() for root in (place.directory, place.image_root) if root is not None]
+    if not any(whole.is_relative_to(root) for root in roots):
+        raise UserError(f"{path} leads to {whole}, out of {place.directory}; allow it with --image-root")
+    return whole
 
 
 def _check_order(directory: Path, name: str) -> None:

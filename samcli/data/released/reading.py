@@ -46,6 +46,9 @@ class Collected:
 
         `context` follows the instruction; `more` is kept with the sample.
         """
+        if not all(map(is_writable, (*texts, context))):
+            self.drop(source, "text with half a character, which is no Unicode")
+            return
         kept = [text.strip() for text in texts if text.strip()]
         if not kept:
             self.drop(source, "no reference that isn't blank")
@@ -57,6 +60,11 @@ class Collected:
     def drop(self, source: str, reason: str) -> None:
         """Count a record that can't be a sample."""
         self.dropped.setdefault(reason, []).append(source)
+
+
+def is_writable(text: str) -> bool:
+    """Whether a text can be written as UTF-8: JSON can spell halves of characters, which can't."""
+    return text == text.encode(errors="ignore").decode()
 
 
 def by_policy(texts: Sequence[str], policy: str) -> list[tuple[str, ...]]:

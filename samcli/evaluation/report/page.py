@@ -48,10 +48,7 @@ def write_report(
     pictures = _pictures(answers)
     thumbnails = _thumbnails(pictures, out / PICTURES)
     size = sum(path.stat().st_size for path in thumbnails.values())
-    single = size * 4 / 3 < LARGEST_SINGLE_FILE
-    shown = {
-        path: _inline(thumbnail) if single else f"{PICTURES}/{thumbnail.name}" for path, thumbnail in thumbnails.items()
-    }
+    shown = {path: f"{PICTURES}/{thumbnail.name}" for path, thumbnail in thumbnails.items()}
     places = {path: place for place, path in enumerate(pictures)}
     data = {
         "title": f"{results['task']}, protocol {results['protocol']}",
@@ -64,7 +61,11 @@ def write_report(
         "pictures": [shown.get(path, "") for path in pictures],
         "datasets": _datasets(results, answers, places),
     }
-    write_text(out / PAGE, _page(data))
+    page = _page(data)
+    if len(page.encode()) + size * 4 / 3 < LARGEST_SINGLE_FILE:
+        inside = {path: _inline(thumbnail) for path, thumbnail in thumbnails.items()}
+        page = _page(data | {"pictures": [inside.get(path, "") for path in pictures]})
+    write_text(out / PAGE, page)
     say(f"report: {out / PAGE}")
     return out / PAGE
 
