@@ -100,7 +100,7 @@ def check_kills(command: Command, tmp_path: Path, kills: int = KILLS) -> None:
     straight, killed, rng = tmp_path / "straight", tmp_path / "killed", random.Random(1)
     command.finish(straight)
     reached = [command.kill(killed, rng) for _ in range(kills)]
-    assert len(set(reached)) > kills // 2, f"the kills hit too few moments: {reached}"
+    assert len(set(reached)) > kills // 3, f"the kills hit too few moments: {reached}"
     assert reached[-1] < command.progress(straight), f"it ended before the last kill: {reached}"
     command.finish(killed)
     assert files(killed) == files(straight)
