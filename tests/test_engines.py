@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
+from samcli.cli import main
+from samcli.console import stderr
 from samcli.data.sample import Sample, read_annotations, write_annotations
 from samcli.errors import UserError
 from samcli.evaluation.answer_cache import AnswerCache
@@ -50,6 +53,16 @@ def recipe(home: Path, **changes: Any) -> EvalRecipe:
     return EvalRecipe.model_validate(fields | changes)
 
 
+def sam_eval(home: Path, out: Path, *more: str) -> None:
+    """The command line, in this process."""
+    words = "eval --task linking --datasets links --device cpu --set reuse_answers=false --no-report --quiet".split()
+    sys.argv = ["sam", *words, "--data-root", str(home / "data"), "--out", str(out), *more]
+    with pytest.raises(SystemExit) as ended:
+        main()
+    stderr.quiet = False
+    assert ended.value.code == 0
+
+
 def answers_in(out: Path) -> list[dict[str, Any]]:
     lines = (out / "predictions" / "links.jsonl").read_text().splitlines()
     return [json.loads(line) | {"seconds": None} for line in lines]
@@ -63,9 +76,9 @@ def straight(home: Path) -> list[dict[str, Any]]:
 
 def test_batch_size_changes_nothing(home: Path, straight: list[dict[str, Any]], tmp_path: Path) -> None:
     assert len({line["prediction"] for line in straight}) > 3
-    for size in (1, 16):
-        evaluate(recipe(home, batch_size=size), tmp_path / str(size))
-        assert answers_in(tmp_path / str(size)) == straight
+    for size in ("1", "16"):
+        sam_eval(home, tmp_path / size, "--batch-size", size)
+        assert answers_in(tmp_path / size) == straight
 
 
 def test_two_processes_answer_as_one_does_though_one_is_killed(
@@ -83,7 +96,7 @@ def test_two_processes_answer_as_one_does_though_one_is_killed(
         killed.append(child.pid or 0)
 
     threading.Thread(target=kill, daemon=True).start()
-    evaluate(recipe(home, workers=2, batch_size=1), tmp_path / "run")
+    sam_eval(home, tmp_path / "run", "--workers", "2", "--batch-size", "1")
     assert killed
     assert answers_in(tmp_path / "run") == straight
 
@@ -102,7 +115,7 @@ def _die(_threads: int) -> None:
 
 def test_ray_answers_as_one_process_does(home: Path, straight: list[dict[str, Any]], tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    evaluate(recipe(home, workers=2, engine="ray"), tmp_path / "run")
+    sam_eval(home, tmp_path / "run", "--engine", "ray", "--workers", "2")
     assert answers_in(tmp_path / "run") == straight
 
 
