@@ -221,7 +221,7 @@ def evaluate(
     engine: Annotated[str | None, typer.Option(help="local, or ray: Ray Data on a cluster.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Directory of the run. Default: runs/TASK-MODEL-..., one for each recipe."),
+        typer.Option("--out", help="Directory of the run. Default: runs/eval-TASK-MODEL-..., one for each recipe."),
     ] = None,
     overwrite: Overwrite = False,
     report: Annotated[

@@ -28,7 +28,17 @@ stdout = Console(highlight=False)
 
 def say(message: str, style: str | None = None) -> None:
     """Print a line for people: no markup is read from it, no escape code passes, and paths stay whole."""
-    stderr.print(for_terminal(message), markup=False, style=style, soft_wrap=True)
+    stderr.print(for_terminal(message), markup=False, emoji=False, style=style, soft_wrap=True)
+
+
+def say_once(message: str, style: str | None = None) -> None:
+    """Print a line for people, unless this process has printed it before."""
+    if message not in _said:
+        _said.add(message)
+        say(message, style)
+
+
+_said: set[str] = set()
 
 
 def warn(message: str) -> None:

@@ -339,6 +339,12 @@ class EvalRecipe(Section):
         None, description="directory that images and links may lead to; null: none but the dataset's own"
     )
 
+    @model_validator(mode="after")
+    def _linking_has_its_own_rule(self) -> Self:
+        if self.task == "linking" and self.protocol != "released":
+            raise ValueError("protocol: linking is judged by the world's own grammar; leave the protocol out")
+        return self
+
 
 def _row_label(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -103,15 +103,26 @@ def load_with_flags(
     if path is not None:
         _check_kind((schema,) if isinstance(schema, type) else schema, path)
     given = [(key, value) for key, value in flags.items() if value is not None]
-    return _with_base_beside(load_recipe(schema, path, [*parse_overrides(settings), *given]), path)
+    return _with_files_beside(load_recipe(schema, path, [*parse_overrides(settings), *given]), path)
 
 
-def _with_base_beside(recipe: Recipe, path: Path | None) -> Recipe:
-    """The recipe; a base recipe that it names and that lies beside its own file is found there."""
-    base = getattr(recipe, "base", None)
-    if path is None or not isinstance(base, str) or os.path.exists(base) or not (path.parent / base).is_file():
+def _with_files_beside(recipe: Recipe, path: Path | None) -> Recipe:
+    """The recipe; files that it names and that lie beside its own file are found there: a base recipe, answers."""
+    if path is None:
         return recipe
-    return recipe.model_copy(update={"base": str(path.parent / base)})
+
+    def beside(name: str | None) -> str | None:
+        there = name is not None and not os.path.exists(name) and (path.parent / name).exists()
+        return str(path.parent / name) if there and name is not None else name
+
+    changed: dict[str, Any] = {}
+    if isinstance(getattr(recipe, "base", None), str):
+        changed["base"] = beside(recipe.base)  # type: ignore[attr-defined]
+    if hasattr(recipe, "models"):
+        changed["models"] = tuple(
+            one.model_copy(update={"predictions": beside(one.predictions)}) for one in recipe.models
+        )
+    return recipe.model_copy(update=changed) if changed else recipe
 
 
 def kind_of(path: Path) -> str | None:

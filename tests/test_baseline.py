@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from samcli.data.dataset import read_dataset
 from samcli.data.sample import Sample, write_annotations
 from samcli.errors import UserError
 from samcli.evaluation.comparison_table import differences_table
@@ -13,6 +14,7 @@ from samcli.evaluation.run import evaluate
 from samcli.evaluation.statistics import compare, holm, mean_of, resamples_for
 from samcli.files import JsonLines, write_json
 from samcli.recipe import EvalRecipe
+from samcli.recipe_reading import ReadingRecipe
 
 COUNT = 30
 
@@ -114,6 +116,56 @@ def test_a_baseline_of_another_split_is_refused(tmp_path: Path, data: Path) -> N
         UserError, match="30 of its samples have other references, such as '0': it was asked about another"
     ):
         run(tmp_path, data, "second", ["a cat"] * COUNT, baseline=first)
+
+
+def test_answers_that_are_there_cannot_be_asked_otherwise(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    JsonLines(file).rewrite({"id": n, "prediction": "x"} for n in range(COUNT))
+    recipe = EvalRecipe(task="storytelling", datasets=("aesop",), data_root=str(data), control="blank")
+    with pytest.raises(UserError, match="leave out --control"):
+        evaluate(recipe, tmp_path / "run", predictions=file)
+
+
+def test_answers_to_other_references_or_samples_are_refused_or_counted(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "answers.jsonl"
+    recipe = EvalRecipe(task="storytelling", datasets=("aesop",), data_root=str(data))
+    JsonLines(file).rewrite({"id": n, "prediction": "x", "references": ["other"]} for n in range(COUNT))
+    with pytest.raises(UserError, match="30 of 30 references beside the predictions differ"):
+        evaluate(recipe, tmp_path / "run", predictions=file)
+    JsonLines(file).rewrite({"id": n, "prediction": "x" if n else ""} for n in range(COUNT - 1))
+    entry = evaluate(recipe, tmp_path / "run", predictions=file)["datasets"]["AESOP"]
+    assert (entry["failed"], entry["failed_by"], entry["empty"]) == (1, {"no prediction": 1}, 1)
+
+
+def test_answers_to_samples_that_were_left_out_are_counted_not_shifted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    core = tmp_path / "data" / "AESOP" / "core" / "core.json"
+    records = [
+        {
+            "sample_id": n,
+            "task_instruction_id": 0,
+            "task_instance": {"context": "", "images_path": ["0.jpg"]},
+            "response": f"house number {n}" if n != 3 else " ",
+        }
+        for n in reversed(range(9))
+    ]
+    write_json(core, {"metadata": {"task_instruction": ["What?"]}, "data": records})
+    file = tmp_path / "answers.jsonl"
+    JsonLines(file).rewrite({"id": n, "prediction": f"house number {n}"} for n in range(9))
+    recipe = EvalRecipe(task="storytelling", datasets=("aesop",), data_root=str(tmp_path / "data"))
+    entry = evaluate(recipe, tmp_path / "run", predictions=file)["datasets"]["AESOP"]
+    assert entry["n"] == 8
+    assert entry["rouge_l"] == pytest.approx(100, abs=0.01)
+    assert "1 predictions are for samples that were left out" in capsys.readouterr().err
+
+
+def test_a_split_that_is_not_there_is_told_beside_those_that_are(tmp_path: Path) -> None:
+    write_json(tmp_path / "Spot-the-Diff" / "data" / "annotations" / "test.json", [])
+    with pytest.raises(UserError, match="has no split 'val'; there is test"):
+        read_dataset("spot-the-diff", str(tmp_path), ReadingRecipe(split="val"))
 
 
 def test_black_pictures_are_as_many_as_there_were() -> None:

@@ -165,6 +165,9 @@ def test_predictions_for_other_samples_are_refused() -> None:
 
 
 def test_references_that_differ_from_the_dataset_are_said(capsys: pytest.CaptureFixture[str]) -> None:
-    (found,) = for_samples([Prediction("1", "a", ("other",))], {"1": ["one"]})
-    assert found.references == ("one",)
-    assert "1 of 1 references" in " ".join(capsys.readouterr().err.split())
+    samples = {str(number): [f"text {number}"] for number in range(20)}
+    given = [Prediction(name, "a", ("other",) if name == "1" else tuple(texts)) for name, texts in samples.items()]
+    assert for_samples(given, samples)[1].references == ("text 1",)
+    assert "1 of 20 references" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(UserError, match="1 of 1 references beside the predictions differ"):
+        for_samples([given[1]], samples)

@@ -71,7 +71,7 @@ def test_aesop_asks_for_the_last_of_three_texts(aesop: Path) -> None:
 
 
 def test_a_split_that_is_not_there_is_named(aesop: Path) -> None:
-    with pytest.raises(UserError, match=r"no directory AESOP|has no readable"):
+    with pytest.raises(UserError, match="has no split 'val'; there is test"):
         read(aesop, "aesop", split="val")
 
 
@@ -150,7 +150,8 @@ def iedit(tmp_path: Path) -> Path:
 def test_the_three_policies_of_references(iedit: Path, policy: str, expected: list[tuple[str, ...]]) -> None:
     found = read(iedit, "iedit", split="val", references=policy)
     assert references(found) == expected
-    assert [sample.id for sample in found.samples] == list(range(len(expected)))
+    own = ["R_1"] if len(expected) == 1 else [0, 1]  # two samples of one record can't share its id
+    assert [sample.id for sample in found.samples] == own
     assert all(name == ["a.JPG", "b.gif"] for name in names(found))
     assert found.dropped == {"no reference that isn't blank": ["R_2"]}
 
@@ -174,7 +175,7 @@ def spot(tmp_path: Path) -> Path:
 def test_an_id_of_spot_the_diff_is_no_key(spot: Path) -> None:
     found = read(spot, "Spot-the-Diff")
     assert references(found) == [("a car is gone. a man came",), ("no difference",)]
-    assert [sample.id for sample in found.samples] == [0, 1]
+    assert [sample.id for sample in found.samples] == [0, 2]  # their places in the file: record 1 is blank
     assert names(found) == [["7.png", "7_2.png"]] * 2
     assert list(found.dropped) == ["no reference that isn't blank"]
 
@@ -364,7 +365,7 @@ def test_demon_joins_template_and_context_with_nothing_between(tmp_path: Path) -
         "Compare.Which?Choice list:['a', 'b']. Your answer is:",
     ]
     assert references(found)[0] == (" it moved. ",)
-    assert [sample.provenance["source_id"] for sample in found.samples] == ["7", "9"]
+    assert [sample.id for sample in found.samples] == [7, 9]
     assert names(found) == [["0.jpg", "1.png"], ["0.jpg", "0.jpg"]]
     assert found.dropped == {"no reference that isn't blank": ["8"]}
     assert found.unlike_the_paper(ReadingRecipe()) == []

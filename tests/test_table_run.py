@@ -14,6 +14,7 @@ from samcli.data.sample import Sample, write_annotations
 from samcli.errors import UserError
 from samcli.evaluation.cases import cases_table, study
 from samcli.evaluation.comparison_table import comparison_table, differences_table, published_for_page
+from samcli.evaluation.report.page import write_report
 from samcli.evaluation.run import evaluate
 from samcli.evaluation.survey import distances, survey, survey_table
 from samcli.evaluation.table_run import run_table
@@ -24,6 +25,7 @@ from samcli.model.load import load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.names import folder_name
 from samcli.recipe import EvalRecipe, ModelRecipe
+from samcli.recipe_file import load_with_flags
 from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
 from tests.small_models import save_small, small_sizes
@@ -89,7 +91,7 @@ def test_models_stand_below_one_another_with_differences_to_the_baseline(home: P
     scores = [cell for cell in rows["good"] if isinstance(cell, Measure)]
     assert len(scores) == 9  # of two datasets and their average
     assert {cell.rank for cell in scores} == {1}
-    assert {cell.rank for cell in rows["poor"] if isinstance(cell, Measure)} == {2}
+    assert {cell.rank for cell in rows["poor"] if isinstance(cell, Measure)} == {None}  # the last of two
     differences = differences_table(results)
     assert differences is not None
     assert [row[:2] for row in differences.rows] == [["good", "AESOP"], ["good", "VIST"]]
@@ -128,14 +130,36 @@ def test_what_is_not_there_is_left_out_and_said(home: Path, tmp_path: Path, caps
 
 
 def test_a_model_may_lack_answers_to_one_of_the_datasets(home: Path, tmp_path: Path) -> None:
+    """Neither table nor page needs them."""
     some = tmp_path / "some"
     some.mkdir()
     shutil.copy(home / "poor" / "AESOP.jsonl", some)
     entries = (given(home, "good"), {"name": "some", "predictions": str(some)})
-    results = run_table(table(home, *entries), tmp_path / "run").results
+    found = run_table(table(home, *entries), tmp_path / "run")
+    results = found.results
+    page = write_report(tmp_path / "page", results, found.answers)
+    assert '"said": [' in page.read_text("utf-8")
     assert list(results["models"]["some"]["datasets"]) == ["AESOP"]
     (row,) = [row for row in comparison_table(results).rows if row[0] == "some"]
     assert [cell is None for cell in row[3:]] == [False] * 3 + [True] * 6
+
+
+def test_equal_scores_are_equally_good_and_a_lost_baseline_is_told(home: Path, tmp_path: Path) -> None:
+    entries = ({**given(home, "good"), "name": "a"}, {**given(home, "good"), "name": "b"}, given(home, "poor"))
+    results = run_table(table(home, *entries), tmp_path / "run").results
+    rows = {row[0]: [cell.rank for cell in row if isinstance(cell, Measure)] for row in comparison_table(results).rows}
+    assert rows["a"] == rows["b"] == [1] * 9
+    assert rows["poor"] == [None] * 9
+    lost = run_table(table(home, given(home, "nowhere"), given(home, "good")), tmp_path / "lost").results
+    assert any("the baseline, nowhere, was left out" in note for note in comparison_table(lost).notes)
+
+
+def test_answers_may_lie_beside_the_recipe(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = home / "mine.yaml"
+    path.write_text("kind: table\nmodels:\n- {name: good, predictions: good}\n- {name: gone, predictions: gone}\n")
+    monkeypatch.chdir(tmp_path)
+    entries = load_with_flags(TableRecipe, path, (), {}).models
+    assert [entry.predictions for entry in entries] == [str(home / "good"), "gone"]
 
 
 def test_a_fault_while_a_model_is_asked_ends_the_table(home: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from samcli.console import say
+from samcli.console import say_once
 from samcli.data.released import (
     aesop,
     birds_to_words,
@@ -117,15 +117,29 @@ def read_dataset(
     def holds(directory: Path) -> bool:
         return bool(_layouts(name, Place(directory, pictures), reading))
 
-    place = Place(directory or find_dataset(name, data_root(root), holds), pictures)
+    try:
+        place = Place(directory or find_dataset(name, data_root(root), holds), pictures)
+    except UserError:
+        _check_split(name, data_root(root), pictures, reading)
+        raise
     found = _read(name, place, reading)
     if reading.missing == "drop":
         found = _without_missing(found)
     if found.layout != "annotations" or found.dropped:
-        say(f"{name}: {_told(found)}")
+        say_once(f"{name}: {_told(found)}")
     if not found.samples:
         raise UserError(f"{name}: nothing in {found.file} can be asked: {_told(found)}")
     return found
+
+
+def _check_split(name: str, root: Path, pictures: Path | None, reading: ReadingRecipe) -> None:
+    """Raise UserError when the dataset is there, but not the split that is asked for."""
+    splits = ("train", "val", "test")
+    there = [
+        split for split in splits if is_there(name, str(root), reading.model_copy(update={"split": split})) is None
+    ]
+    if there and reading.split not in there:
+        raise UserError(f"{name}: its release in {root} has no split {reading.split!r}; there is {', '.join(there)}")
 
 
 def is_there(
@@ -174,7 +188,7 @@ def _read(name: str, place: Place, reading: ReadingRecipe) -> DatasetOnDisk:
         collected = demon.read(place, reading, place.directory.name)
     else:
         collected = release.read(place, reading)
-    return DatasetOnDisk(name, collected.samples, layout, there[layout], collected.dropped)
+    return DatasetOnDisk(name, collected.numbered(), layout, there[layout], collected.dropped)
 
 
 def _check_settings(place: Place, layout: Layout, reading: ReadingRecipe) -> None:

@@ -208,11 +208,17 @@ class ApiEngine:
         say(
             f"{dataset}: {counts['requests']} replies so far, {client.retries} tries again, {counts['refused']} "
             f"refusals, {counts['empty']} empty, {counts['tokens_in']} tokens sent, {counts['tokens_out']} received"
-            + (f", ${spent:.2f}" if spent else "")
+            + (f", ${spent:.4f}" if spent else "")
+            + (
+                f" (${self.spending.assumed:.4f} of it assumed, where no count of tokens came)"
+                if self.spending.assumed
+                else ""
+            )
         )
         if unasked:
             raise UserError(
-                f"{dataset}: ${spent:.2f} of ${self.recipe.api.most_dollars:.2f} are spent; {unasked + len(lost)} "
+                f"{dataset}: ${spent:.4f} of ${self.recipe.api.most_dollars:.4f} are spent, and another request could "
+                f"exceed it; {unasked + len(lost)} "
                 "samples have no answer yet. All answers are kept: with a higher api.most_dollars the command goes on"
             )
         if lost:

@@ -38,7 +38,10 @@ def differences_table(results: Json) -> Table | None:
                 rows.append([name, dataset, *(_gap(gaps[key]) for key in metrics)])
     if not rows:
         return None
-    notes = ["paired by sample; p corrected by Holm's method over all differences of the table"]
+    notes = [
+        "paired by sample; p from the bootstrap of these differences (least value: 2 over the resamples), corrected "
+        "by Holm's method over all of the table"
+    ]
     columns = ["model", "dataset", *(METRICS[key] for key in metrics)]
     return Table(f"differences to {baseline}", columns, rows, notes)
 
@@ -99,18 +102,26 @@ def _ranked(rows: Sequence[Sequence[Cell]], among: Sequence[int]) -> list[list[C
     """The rows with the best and the second of each column marked, among some of them."""
     marked = [list(row) for row in rows]
     for column in range(len(rows[0]) if rows else 0):
-        values = sorted(
-            ((cell.value, place) for place in among if isinstance(cell := rows[place][column], Measure)), reverse=True
-        )
-        for rank, (_, place) in enumerate(values[:2], 1) if len(values) > 1 else ():
-            cell = marked[place][column]
-            if isinstance(cell, Measure):
-                marked[place][column] = replace(cell, rank=rank)
+        cells = {place: cell for place in among if isinstance(cell := rows[place][column], Measure)}
+        different = sorted({round(cell.value, 4) for cell in cells.values()}, reverse=True)
+        # of two models the second is the last, and of equal ones none is best
+        shown = different[: 2 if len(different) > 2 else 1] if len(different) > 1 else []
+        for place, cell in cells.items():
+            if round(cell.value, 4) in shown:
+                marked[place][column] = replace(cell, rank=shown.index(round(cell.value, 4)) + 1)
     return marked
 
 
 def _notes(results: Json, published: bool) -> list[str]:
-    notes = ["in brackets: 95 % intervals over samples, and over seeds where there are several", results["signature"]]
+    notes = [
+        "in brackets: 95 % intervals over samples (and seeds, where there are several); bold: best, underlined: second",
+        results["signature"],
+    ]
+    if results.get("baseline") is None and results.get("wanted_baseline"):
+        notes.append(f"no differences: the baseline, {results['wanted_baseline']}, was left out")
+    for name, model in results["models"].items():
+        empty = sum(entry.get("empty", 0) for entry in model["datasets"].values())
+        notes += [f"{name}: {empty} answers are empty, and score 0"] if empty else []
     if published:
         notes.append(f"published: {PAPER}, Tables 2 and 4")
         for name, model in results["models"].items():

@@ -17,6 +17,10 @@ from samcli.synth.world.grammar import read_mentions
 BLACK = Path(__file__).parents[1] / "assets" / "black.png"
 
 
+LABELS: dict[Control | None, str] = {"shuffle": ", other pictures", "blank": ", black pictures", None: ""}
+"""What is added to the name of a model that was asked with a control."""
+
+
 def controlled(task: str, samples: Sequence[Sample], control: Control | None) -> Sequence[Sample]:
     """The samples as a control asks them; as they are without one. Raises UserError when there is one sample only."""
     if control == "blank":

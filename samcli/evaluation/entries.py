@@ -10,7 +10,7 @@ import numpy as np
 from samcli.console import warn
 from samcli.data.sample import Sample
 from samcli.evaluation.control import control_rates, rounded
-from samcli.evaluation.predictions import Prediction
+from samcli.evaluation.predictions import NO_PREDICTION, Prediction
 from samcli.evaluation.scores import Scores, score
 from samcli.evaluation.statistics import Estimate, Evidence, estimate, evidence_of, mean_of, proportion
 from samcli.evaluation.tasks import LINKING, shared_thing
@@ -137,6 +137,8 @@ def _counts(answered: Answered) -> dict[str, Any]:
         "failed": len(failed),
         "failed_ids": [one.id for one in failed],
     }
+    if empty := sum(one.error is None and not one.text.strip() for one in answered.predictions):
+        found["empty"] = empty
     if failed:
         found["failed_by"] = dict(Counter(_reason(one.error or "") for one in failed))
     return found
@@ -145,4 +147,6 @@ def _counts(answered: Answered) -> dict[str, Any]:
 def _reason(error: str) -> str:
     """The kind of an error: what models behind an endpoint do, or what is wrong with a sample."""
     kind = error.partition(":")[0]
+    if error == NO_PREDICTION:
+        return "no prediction"
     return kind if kind in ("refused", "empty answer", "rejected") else "can't be asked"

@@ -15,6 +15,8 @@ from samcli.errors import UserError
 from samcli.files import read_json
 
 _SHOWN = 10
+_FEW = 0.1  # share of references that may differ from the dataset's, as cleaned texts do
+NO_PREDICTION = "there is no prediction for this sample"
 _EXAMPLE = '{"id": 0, "prediction": "A red sofa."}'
 
 
@@ -71,12 +73,17 @@ def for_samples(predictions: Sequence[Prediction], samples: Mapping[str, Sequenc
             "were they made for another version of it?"
         )
     differing = [name for name, one in given.items() if one.references and one.references != tuple(samples[name])]
+    if len(differing) > _FEW * len(given):
+        raise UserError(
+            f"{len(differing)} of {len(given)} references beside the predictions differ from the dataset's, such as "
+            f"that of {differing[0]!r}: they answer another version or split of it, or number its samples otherwise"
+        )
     if differing:
         warn(
             f"{len(differing)} of {len(given)} references beside the predictions differ from the dataset's, "
             f"such as that of {differing[0]!r}; the dataset's are used"
         )
-    missing = Prediction("", "", error="there is no prediction for this sample")
+    missing = Prediction("", "", error=NO_PREDICTION)
     return [replace(given.get(name, missing), id=name, references=tuple(texts)) for name, texts in samples.items()]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from samcli.console import warn
+from samcli.console import say_once
 from samcli.data.dataset import DatasetOnDisk
 from samcli.data.sample import Sample, missing_images
 from samcli.errors import UserError
@@ -53,7 +53,8 @@ def check_before_hours_are_spent(recipe: EvalRecipe, questions: Questions) -> No
         ids = [str(sample.id) for sample in samples]
         check_references(recipe.protocol, ids, [sample.references for sample in samples])
     if missing := missing_images(samples):
-        warn(
-            f"{questions.name}: {len(missing)} pictures are missing, such as {missing[0]}; their samples will count as "
-            "failed (--set reading.missing=drop leaves them out, and says how many)"
+        say_once(
+            f"warning: {questions.name}: {len(missing)} pictures are missing, such as {missing[0]}; their samples will "
+            "count as failed (--set reading.missing=drop leaves them out, and says how many)",
+            "yellow",
         )

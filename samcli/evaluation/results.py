@@ -6,6 +6,7 @@ from typing import Any
 
 from samcli import __version__
 from samcli.evaluation.baseline import versus
+from samcli.evaluation.control import LABELS
 from samcli.evaluation.entries import (
     Answered,
     average,
@@ -16,7 +17,7 @@ from samcli.evaluation.entries import (
     metrics_of,
 )
 from samcli.evaluation.published import SAMPLES
-from samcli.evaluation.scores import Scores, signature
+from samcli.evaluation.scores import Scores, data_hash, signature
 from samcli.evaluation.statistics import Evidence
 from samcli.evaluation.tasks import LINKING, is_published
 from samcli.recipe import DecodingRecipe, EvalRecipe
@@ -71,11 +72,12 @@ def results_of(
     found = {"datasets": entries, "average": average(entries, metrics_of(recipe.task))}
     protocol = GRAMMAR if recipe.task == LINKING else recipe.protocol
     how = protocol_signature(recipe.task, answers, list(scores.values()))
+    how += f"|control:{recipe.control}" if recipe.control else ""
     head = {"task": recipe.task, "protocol": protocol, "signature": how}
     head |= {"baseline": earlier[0]} if earlier is not None else {}
     more = {"weights": dict(source.weights), "world": source.world, "control": recipe.control}
     model = found | {key: value for key, value in more.items() if value}
-    return {**head, "models": {source.model: model}, **found}
+    return {**head, "models": {source.model + LABELS[recipe.control]: model}, **found}
 
 
 def protocol_signature(task: str, answers: Mapping[str, Answered], scores: Sequence[Scores]) -> str:
@@ -83,7 +85,11 @@ def protocol_signature(task: str, answers: Mapping[str, Answered], scores: Seque
     if task != LINKING:
         return signature(*scores)
     samples = "+".join(str(len(answered.samples)) for answered in answers.values())
-    return f"protocol:{GRAMMAR}|mentions:1|samcli:{__version__}|n:{samples}"
+    data = "+".join(
+        data_hash([str(one.id) for one in answered.samples], [one.references for one in answered.samples])
+        for answered in answers.values()
+    )
+    return f"protocol:{GRAMMAR}|mentions:1|samcli:{__version__}|n:{samples}|data:{data}"
 
 
 def _evidence(recipe: EvalRecipe, answers: Mapping[str, Answered]) -> dict[str, dict[str, Evidence]]:

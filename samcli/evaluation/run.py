@@ -69,6 +69,8 @@ def answer_and_score(
     holds another run, and for answers made by other weights; Interrupted after a signal, with all answers kept.
     """
     names = datasets_of(recipe.task, recipe.datasets)
+    if predictions is not None and recipe.control is not None:
+        raise UserError("--control asks a model otherwise; answers that are there can't be asked: leave out --control")
     if predictions is not None and predictions.resolve().is_relative_to(out.resolve()):
         raise UserError(f"{predictions} lies in {out}, where this run would write; give another --out")
     with held(out):
@@ -202,6 +204,10 @@ def _given(recipe: EvalRecipe, name: str, predictions: list[Prediction]) -> Answ
         samples = [Sample(one.id, (), "", one.references) for one in predictions]
         return Answered(name, samples[: recipe.limit], predictions[: recipe.limit])
     whole = read(recipe, name)
+    gone = {one for ids in whole.dropped.values() for one in ids} - {str(sample.id) for sample in whole.samples}
+    if unasked := [one for one in predictions if one.id in gone]:
+        warn(f"{name}: {len(unasked)} predictions are for samples that were left out, and aren't scored")
+        predictions = [one for one in predictions if one.id not in gone]
     matched = for_samples(predictions, {str(sample.id): sample.references for sample in whole.samples})
     of_sample = {one.id: one for one in matched}
     questions = read_questions(recipe, name)

@@ -95,7 +95,7 @@ def score(
         samples=tuple(map(SampleScores, ids, rouge, cider, bleu)),
         bleu_counts=bleu_counts(answers, truths),
         references=max(map(len, truths)),
-        data=_data_hash(ids, references),
+        data=data_hash(ids, references),
     )
 
 
@@ -141,7 +141,8 @@ def _names(ids: Sequence[str]) -> str:
     return ", ".join(map(repr, ids[:_NAMED])) + more
 
 
-def _data_hash(ids: Sequence[str], references: Sequence[Sequence[str]]) -> str:
+def data_hash(ids: Sequence[str], references: Sequence[Sequence[str]]) -> str:
+    """A short hash of what is scored against."""
     pairs = [[name, list(texts)] for name, texts in zip(ids, references, strict=True)]
     return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:_HASH]
 

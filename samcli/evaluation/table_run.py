@@ -11,6 +11,7 @@ import numpy as np
 from samcli.console import say, warn
 from samcli.errors import UserError
 from samcli.evaluation.baseline import Found, difference_entry
+from samcli.evaluation.control import LABELS
 from samcli.evaluation.entries import Answered, average, caption_scores, evidence, metrics_of
 from samcli.evaluation.predictions import has_predictions
 from samcli.evaluation.questions import check_before_hours_are_spent, read_questions
@@ -38,8 +39,7 @@ class Row:
     @property
     def name(self) -> str:
         """What the row is called."""
-        told = {"shuffle": ", other pictures", "blank": ", black pictures", None: ""}
-        return self.entry.name + told[self.control]
+        return self.entry.name + LABELS[self.control]
 
     def folder(self, out: Path, number: int) -> Path:
         """The directory of its run with the `number`-th adapter; a hash tells names that look alike apart."""
@@ -103,6 +103,8 @@ def ask_models(
 def _lacking(recipe: TableRecipe, entry: EntryRecipe, datasets: tuple[str, ...]) -> str | None:
     """Why a model can't be asked here: its weights, endpoint or answers aren't there. None where it can."""
     if entry.predictions is not None:
+        if not Path(entry.predictions).exists():
+            return f"no such file or directory: {Path(entry.predictions).absolute()}"
         return None if datasets else f"{entry.predictions} holds no answers to any of the datasets"
     from samcli.evaluation.subject import subject_of  # loads torch
 
@@ -177,6 +179,7 @@ def _results(
         "signature": protocol_signature(recipe.task, widest, _scores(recipe, widest)),
         "baseline": wanted if baseline is not None else None,
         "models": models,
+        "wanted_baseline": wanted,
         "left_out": {key: list(lines) for key, lines in left_out.items() if lines},
     }
     if len(models) == 1:  # scripts read one model at the top

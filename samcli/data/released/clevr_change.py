@@ -42,11 +42,12 @@ def read(place: Place, reading: ReadingRecipe) -> Collected:
         before, after = _pictures(place, "images"), _pictures(place, folder)
         for number in wanted:
             name = f"{_BEFORE}{number:06d}.png"
+            source = f"{number:06d}" if len(kinds) == 1 else f"{number:06d}-{kind}"
             if name not in captions:
-                found.drop(f"{number:06d} ({kind})", "no captions")
+                found.drop(source, "no captions")
                 continue
             images = [before.find(name), after.find(f"{prefix}{number:06d}.png")]
-            found.add(f"{number:06d} ({kind})", images, f"{images_in_a_row(2)}Difference:", captions[name])
+            found.add(source, images, f"{images_in_a_row(2)}Difference:", captions[name])
     return found
 
 

@@ -49,7 +49,9 @@ def read(place: Place, reading: ReadingRecipe, name: str) -> Collected:
         images = tuple(pictures.find(one) for one in names)
         about = {"source_id": source, "instruction": chosen}
         instruction = templates[chosen] + _context(instance)
-        found.samples.append(Sample(len(found.samples), images, instruction, (record["response"],), about))
+        named: Any = record.get("sample_id")
+        key: int | str = named if type(named) in (int, str) else number
+        found.put(key, Sample(key, images, instruction, (record["response"],), about))
     return found
 
 

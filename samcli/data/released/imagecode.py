@@ -39,7 +39,7 @@ def read(place: Place, reading: ReadingRecipe) -> Collected:
             continue
         paths = [pictures.find(f"{name}/{image}") for image in images]
         for target, caption in _targets(captions):
-            found.add(f"{name} {target}".strip(), paths, images_in_a_row(SIZE), [caption], target=target)
+            found.add(f"{name}-{target}" if target else name, paths, images_in_a_row(SIZE), [caption], target=target)
     return found
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePath
@@ -33,13 +33,20 @@ class Place:
 
 @dataclass
 class Collected:
-    """Samples of a release, numbered from 0, and what was left out of it, by reason."""
+    """Samples of a release, and what was left out of it, by reason.
+
+    A sample's id is that of its record where no two samples share one, else the number of the sample in the release,
+    counted from 0 with what was left out: answers that name ids keep fitting when some samples can't be asked.
+    """
 
     name: str
     reading: ReadingRecipe
     asks: str = ""  # which of our instructions, a key of instructions.yaml; demon has its own
     samples: list[Sample] = field(default_factory=list)
     dropped: dict[str, list[str]] = field(default_factory=dict)
+    _keys: list[int | str] = field(default_factory=list)  # of the samples
+    _places: list[int] = field(default_factory=list)  # of the samples, in the release
+    _next: int = 0
 
     def add(self, source: str, images: Sequence[Path], context: str, texts: Sequence[str], **more: Any) -> None:
         """Add what the policy makes of a record's alternative `texts`: one sample, or one for each; blanks don't count.
@@ -55,11 +62,25 @@ class Collected:
         for references in by_policy(kept, self.reading.references):
             number, question = choose_instruction(self.asks, f"{self.reading.instructions} {self.name} {source}")
             about = {"source_id": source, "instruction": number, **more}
-            self.samples.append(Sample(len(self.samples), tuple(images), question + context, references, about))
+            self.put(source, Sample(source, tuple(images), question + context, references, about))
+
+    def put(self, key: int | str, sample: Sample) -> None:
+        """Add a sample as it is, of the record with this key."""
+        self.samples.append(sample)
+        self._keys.append(key)
+        self._places.append(self._next)
+        self._next += 1
 
     def drop(self, source: str, reason: str) -> None:
         """Count a record that can't be a sample."""
         self.dropped.setdefault(reason, []).append(source)
+        self._next += 1
+
+    def numbered(self) -> list[Sample]:
+        """The samples with their ids."""
+        unique = len(set(map(str, self._keys))) == len(self._keys)
+        ids = self._keys if unique else self._places
+        return [replace(sample, id=one) for sample, one in zip(self.samples, ids, strict=True)]
 
 
 def is_writable(text: str) -> bool:

@@ -25,16 +25,15 @@ def read(place: Place, reading: ReadingRecipe) -> Collected:
         raise UserError(f"{place.directory}: there is no {reading.split}.json, the split {reading.split!r}")
     found = Collected("Spot-the-Diff", reading, "differences")
     pictures = Pictures(place, ("resized_images", "data/resized_images", "images", "data/images"))
-    descriptions: dict[str, list[str]] = {}
-    for number, record in enumerate(records_of(path, read_release(path), img_id=str, sentences=list)):
-        whole = ". ".join(text.strip() for text in texts_of(record["sentences"]) if text.strip())
-        if not whole:
-            found.drop(f"{record['img_id']}, record {number}", "no reference that isn't blank")
-            continue
-        descriptions.setdefault(record["img_id"], []).append(whole)
-    for pair, texts in descriptions.items():
-        images = [pictures.find(pair), pictures.find(f"{pair}_2")]
-        groups = [texts] if reading.references == "all" else [[text] for text in texts]
-        for group in groups:
-            found.add(pair, images, f"{images_in_a_row(2)}Difference:", group)
+    records = records_of(path, read_release(path), img_id=str, sentences=list)
+    wholes = [". ".join(text.strip() for text in texts_of(one["sentences"]) if text.strip()) for one in records]
+    groups: dict[str, list[str]] = {}
+    for number, (record, whole) in enumerate(zip(records, wholes, strict=True)):
+        # by pairs of pictures, or each record for itself
+        key = record["img_id"] if reading.references == "all" else str(number)
+        groups.setdefault(key, []).append(whole)
+    pairs = {key: key if reading.references == "all" else records[int(key)]["img_id"] for key in groups}
+    for key, texts in groups.items():
+        images = [pictures.find(pairs[key]), pictures.find(f"{pairs[key]}_2")]
+        found.add(pairs[key], images, f"{images_in_a_row(2)}Difference:", texts)
     return found

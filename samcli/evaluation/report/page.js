@@ -76,7 +76,7 @@ function intervalPlot(dataset, metric) {
     return [label, drawing("line", { x1: at(from), x2: at(to), y1: y, y2: y, class: `interval ${kind}` }),
       drawing("circle", { cx: at(scores[metric.key]), cy: y, r: 4, class: kind })];
   });
-  const axis = [low, high].map((value, place) => drawing("text", { x: at(value), y: height - 4, class: "axis",
+  const axis = (low === high ? [low] : [low, high]).map((value, place) => drawing("text", { x: at(value), y: height - 4, class: "axis",
     "text-anchor": place ? "end" : "start" }, number(value)));
   const picture = drawing("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
     "aria-label": `${metric.name} on ${dataset}, with 95 % intervals` },
@@ -103,6 +103,7 @@ function article(sample) {
   for (const text of sample.wanted)
     rows.push(make("dt", {}, "reference"), make("dd", { class: "reference" }, ...marked(text, state.search)), make("dd"));
   sample.said.forEach((said, place) => {
+    if (!said) return;
     const text = said.error ? make("dd", { class: "error" }, `no answer: ${said.error}`)
       : make("dd", {}, ...marked(said.text || "(empty)", state.search));
     const scores = data.metrics.map((metric, index) => `${metric.name} ${said.scores[index].toFixed(1)}`).join("  ");
@@ -115,17 +116,17 @@ function article(sample) {
 const haystack = new WeakMap();
 function holds(sample, wanted) {
   if (!haystack.has(sample))
-    haystack.set(sample, [sample.id, sample.asked, ...sample.wanted, ...sample.said.map((said) => said.text)].join("\n").toLowerCase());
+    haystack.set(sample, [sample.id, sample.asked, ...sample.wanted, ...sample.said.map((said) => said?.text ?? "")].join("\n").toLowerCase());
   return haystack.get(sample).includes(wanted);
 }
 
 function chosen() {
   const { order, metric, model, other, search } = state;
-  const score = (sample, place) => sample.said[place].scores[metric];
+  const score = (sample, place) => sample.said[place]?.scores[metric] ?? 0;
   const gap = (sample) => Math.abs(score(sample, model) - score(sample, other));
   let samples = data.datasets[state.dataset].samples;
   if (search) samples = samples.filter((sample) => holds(sample, search));
-  if (order === "failed") return samples.filter((sample) => sample.said[model].error);
+  if (order === "failed") return samples.filter((sample) => sample.said[model]?.error);
   if (order === "order") return samples;
   const by = { worst: (a, b) => score(a, model) - score(b, model), best: (a, b) => score(b, model) - score(a, model),
     gap: (a, b) => gap(b) - gap(a) }[order];

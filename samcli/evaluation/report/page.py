@@ -19,6 +19,7 @@ from samcli.console import progress, say
 from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.evaluation.entries import LINKING_METRICS, Answered, caption_scores, judgements
+from samcli.evaluation.predictions import Prediction
 from samcli.evaluation.result_tables import METRICS
 from samcli.evaluation.tasks import LINKING
 from samcli.files import atomic_write, write_text
@@ -101,8 +102,9 @@ def _datasets(
     names = list(dict.fromkeys(name for of_model in answers.values() for name in of_model))
     found = []
     for name in names:
-        of_models = [of_model[name] for of_model in answers.values()]
-        scored = [_sample_scores(one, results["task"], protocol) for one in of_models]
+        of_models = [of_model.get(name) for of_model in answers.values()]
+        scored = [_sample_scores(one, results["task"], protocol) if one else [] for one in of_models]
+        first = next(one for one in of_models if one is not None)
         samples = [
             {
                 "id": str(sample.id),
@@ -110,18 +112,18 @@ def _datasets(
                 "wanted": [_text(text) for text in sample.references],
                 "pictures": [places[path] for path in sample.images if path in places],
                 "said": [
-                    {
-                        "text": _text(one.predictions[place].text),
-                        "error": one.predictions[place].error and _text(one.predictions[place].error),
-                        "scores": scores[place],
-                    }
+                    _said(one.predictions[place], scores[place]) if one is not None else None
                     for one, scores in zip(of_models, scored, strict=True)
                 ],
             }
-            for place, sample in enumerate(of_models[0].samples)
+            for place, sample in enumerate(first.samples)
         ]
         found.append({"name": name, "samples": samples})
     return found
+
+
+def _said(prediction: Prediction, scores: list[float]) -> dict[str, Any]:
+    return {"text": _text(prediction.text), "error": prediction.error and _text(prediction.error), "scores": scores}
 
 
 def _sample_scores(answered: Answered, task: str, protocol: Protocol) -> list[list[float]]:
@@ -139,9 +141,11 @@ def _text(text: str | None) -> str:
 
 
 def _pictures(answers: Mapping[str, ModelAnswers]) -> list[Path]:
-    """All pictures of the samples as they were asked without a control, each once."""
-    first: ModelAnswers = next(iter(answers.values()))
-    return list(dict.fromkeys(path for one in first.values() for sample in one.samples for path in sample.images))
+    """All pictures of the samples as the first model that answers a dataset was asked, each once."""
+    of: dict[str, Answered] = {}
+    for of_model in answers.values():
+        of = dict(of_model) | of
+    return list(dict.fromkeys(path for one in of.values() for sample in one.samples for path in sample.images))
 
 
 def _thumbnails(pictures: Sequence[Path], directory: Path) -> dict[Path, Path]:
