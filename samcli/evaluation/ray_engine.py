@@ -32,6 +32,7 @@ class OnRay:
             return
         if not ray.is_initialized():
             ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # results alone are printed
         ray.data.DataContext.get_current().enable_progress_bars = False
         cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         gpus = 1 if cluster.get("GPU") and self.recipe.model.device in ("auto", "cuda") else 0
