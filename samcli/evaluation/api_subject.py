@@ -18,12 +18,12 @@ from samcli.errors import UserError
 from samcli.evaluation.answer_file import Answer
 from samcli.evaluation.api_client import Client, Endpoint, Rejected, Reply, Unanswered
 from samcli.evaluation.marked import pieces_of
+from samcli.evaluation.other_subject import GREEDY, OtherSubject
 from samcli.evaluation.predict import TICK, Asked, Made
 from samcli.files import read_json, write_json
 from samcli.recipe import DecodingRecipe, EvalRecipe
 
 PREFIX = "api:"
-GREEDY = DecodingRecipe(beams=1, max_length=257, repetition_penalty=1.0)
 _MILLION = 1_000_000
 _TOKENS_OF_A_PICTURE = 2000  # at most, as endpoints count them
 REJECTED = "rejected"
@@ -32,16 +32,8 @@ USAGE = "api-usage.json"
 
 
 @dataclass(frozen=True)
-class ApiSubject:
+class ApiSubject(OtherSubject):
     """A model named `api:MODEL`, asked at temperature 0."""
-
-    recipe: EvalRecipe
-    world: bool = False
-
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return self.recipe.model.base
 
     @property
     def decoding(self) -> DecodingRecipe:

@@ -16,31 +16,23 @@ from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.evaluation.answer_file import Answer
 from samcli.evaluation.marked import pieces_of
+from samcli.evaluation.other_subject import GREEDY, OtherSubject
 from samcli.files import contents_hash
 from samcli.memory import enough_memory
 from samcli.model.hub import fetch, is_hub_id
 from samcli.model.load import resolve_device
 from samcli.model.weights import base_identity
-from samcli.recipe import DecodingRecipe, EvalRecipe, ModelRecipe
+from samcli.recipe import DecodingRecipe, ModelRecipe
 
 PREFIX = "hf:"
-GREEDY = DecodingRecipe(beams=1, max_length=257, repetition_penalty=1.0)
 _FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 _SETTINGS = ("*.json", "*.jinja")  # what decides, beside the weights, how it is asked
 _QUERY_FAMILY = ("blip-2", "instructblip")  # they have no chat template: visual tokens stand before the text
 
 
 @dataclass(frozen=True)
-class HfSubject:
+class HfSubject(OtherSubject):
     """A model named `hf:ID`, a hub id or a directory; it decodes greedily unless the recipe says otherwise."""
-
-    recipe: EvalRecipe
-    world: bool = False
-
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return self.recipe.model.base
 
     @property
     def decoding(self) -> DecodingRecipe:

@@ -4,27 +4,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from samcli.evaluation.other_subject import OtherSubject
 from samcli.lavis.client import LavisAnswers, LavisModel, parts_of
 from samcli.model.load import resolve_device
-from samcli.recipe import DecodingRecipe, EvalRecipe
+from samcli.recipe import DecodingRecipe
 
 
 @dataclass(frozen=True)
-class LavisSubject:
+class LavisSubject(OtherSubject):
     """A model named `lavis:MODEL/TYPE`; it decodes as released."""
-
-    recipe: EvalRecipe
-    world: bool = False
 
     @property
     def decoding(self) -> DecodingRecipe:
         """How it generates by itself: as released."""
         return DecodingRecipe()
-
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return self.recipe.model.base
 
     @property
     def weights(self) -> dict[str, str]:
