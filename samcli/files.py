@@ -126,6 +126,11 @@ def _unwritable(path: Path, error: Exception) -> UserError:
     return UserError(f"can't write {path}: {reason}; what was there before is unchanged")
 
 
+def is_writable(text: str) -> bool:
+    """Whether a text can be written as UTF-8: JSON can spell halves of characters, which can't."""
+    return text == text.encode(errors="ignore").decode()
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file; raises UserError that names the file and the place of the fault."""
     try:

@@ -1,6 +1,7 @@
 """A dataset from disk, in whichever of the layouts it lies there: which one, what it holds and what was left out."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from samcli.names import plain_name
 from samcli.recipe_reading import Layout, ReadingRecipe
 
 Finder = Callable[[Place, ReadingRecipe], Path | None]
-Reader = Callable[[Place, ReadingRecipe], Collected]
+Reader = Callable[[Path, Place, ReadingRecipe], Collected]  # the first is what the finder found
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Release:
 
 
 def _nico(name: str) -> Release:
-    return Release(nico.find, lambda place, reading: nico.read(place, reading, name), ("stand_ins", "group"))
+    return Release(nico.find, lambda _, place, reading: nico.read(place, reading, name), ("stand_ins", "group"))
 
 
 _COMMON = ("split", "references", "instructions")  # settings of the reading that matter to every release
@@ -114,14 +115,7 @@ def read_dataset(
     if pictures is not None and not pictures.is_dir():
         raise UserError(f"{pictures}: no such directory of images; check --image-root")
 
-    def holds(directory: Path) -> bool:
-        return bool(_layouts(name, Place(directory, pictures), reading))
-
-    try:
-        place = Place(directory or find_dataset(name, data_root(root), holds), pictures)
-    except UserError:
-        _check_split(name, data_root(root), pictures, reading)
-        raise
+    place = Place(directory, pictures) if directory else _find(name, data_root(root), pictures, reading)
     found = _read(name, place, reading)
     if reading.missing == "drop":
         found = _without_missing(found)
@@ -132,24 +126,31 @@ def read_dataset(
     return found
 
 
-def _check_split(name: str, root: Path, pictures: Path | None, reading: ReadingRecipe) -> None:
-    """Raise UserError when the dataset is there, but not the split that is asked for."""
-    splits = ("train", "val", "test")
-    there = [
-        split for split in splits if is_there(name, str(root), reading.model_copy(update={"split": split})) is None
-    ]
-    if there and reading.split not in there:
-        raise UserError(f"{name}: its release in {root} has no split {reading.split!r}; there is {', '.join(there)}")
+def _find(name: str, root: Path, pictures: Path | None, reading: ReadingRecipe) -> Place:
+    """Where the dataset lies; raises UserError when it isn't there, or hasn't got the split that is asked for."""
 
+    def there(split: str) -> Path:
+        wanted = reading.model_copy(update={"split": split})
+        return find_dataset(name, root, lambda directory: bool(_layouts(name, Place(directory, pictures), wanted)))
 
-def is_there(
-    name: str, root: str | None = None, reading: ReadingRecipe | None = None, image_root: str | None = None
-) -> UserError | None:
-    """None when a directory of that name holds the dataset in some layout; else what says where it was looked for."""
-    wanted = reading or ReadingRecipe()
-    pictures = Path(image_root).expanduser() if image_root else None
     try:
-        find_dataset(name, data_root(root), lambda directory: bool(_layouts(name, Place(directory, pictures), wanted)))
+        return Place(there(reading.split), pictures)
+    except UserError:
+        splits = []
+        for split in ("train", "val", "test"):
+            with suppress(UserError):
+                there(split)
+                splits.append(split)
+        if splits and reading.split not in splits:
+            told = f"{name}: its release in {root} has no split {reading.split!r}; there is {', '.join(splits)}"
+            raise UserError(told) from None
+        raise
+
+
+def is_there(name: str, root: str | None = None, reading: ReadingRecipe | None = None) -> UserError | None:
+    """None when a directory of that name holds the dataset in some layout; else what says where it was looked for."""
+    try:
+        _find(name, data_root(root), None, reading or ReadingRecipe())
     except UserError as error:
         return error
     return None
@@ -185,9 +186,9 @@ def _read(name: str, place: Place, reading: ReadingRecipe) -> DatasetOnDisk:
         return DatasetOnDisk(name, samples, layout, there[layout], {})
     release = _release(name)
     if layout == "demon" or release is None:
-        collected = demon.read(place, reading, place.directory.name)
+        collected = demon.read(there[layout], place, reading, place.directory.name)
     else:
-        collected = release.read(place, reading)
+        collected = release.read(there[layout], place, reading)
     return DatasetOnDisk(name, collected.numbered(), layout, there[layout], collected.dropped)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from samcli.data.sources import SOURCES, Source
 from samcli.errors import UserError
-from samcli.files import read_json, write_json
+from samcli.files import is_writable, read_json, write_json
 from samcli.names import did_you_mean, plain_name
 
 ANNOTATIONS = "annotations.json"
@@ -29,8 +29,8 @@ class Sample:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether a value is text that can be written as UTF-8: JSON can spell halves of characters, which can't."""
-    return isinstance(value, str) and value == value.encode(errors="ignore").decode()
+    """Whether a value is text that can be written."""
+    return isinstance(value, str) and is_writable(value)
 
 
 def _is_list_of_text(value: Any) -> bool:

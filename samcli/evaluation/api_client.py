@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from samcli.errors import UserError
+from samcli.files import is_writable
 
 BASE_URLS = ("SAM_API_BASE", "OPENAI_BASE_URL")
 KEYS = ("SAM_API_KEY", "OPENAI_API_KEY")
@@ -152,7 +153,7 @@ def read_reply(data: bytes) -> Reply:
         text = "".join(part for part in parts if isinstance(part, str))
     if text is not None and not isinstance(text, str):
         raise ValueError(f"a content of type {type(text).__name__}")
-    if not _writable(text or "") or not _writable(str(refusal or "")):
+    if not is_writable(text or "") or not is_writable(str(refusal or "")):
         raise ValueError("half of a surrogate pair, which is no character")
     usage = whole.get("usage")
     counts = [_count(usage, key) for key in ("prompt_tokens", "completion_tokens")]
@@ -193,11 +194,3 @@ def _parsed(data: bytes) -> Any:
         return json.loads(data)
     except RecursionError:
         raise ValueError("nested too deep") from None
-
-
-def _writable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.evaluation.entries import Answered
 from samcli.evaluation.predictions import for_samples, read_predictions
-from samcli.evaluation.statistics import Difference, Evidence, compare, holm, resamples_for
+from samcli.evaluation.statistics import Evidence, compare, holm, resamples_for
 from samcli.files import read_json
 from samcli.run_directory import RESULTS
 
 Found = Mapping[str, Mapping[str, Evidence]]  # by dataset and metric
+Key = TypeVar("Key")
 
 
 class Asked(Protocol):
@@ -51,28 +52,30 @@ def read_baseline(run: Path, asked: Mapping[str, Asked]) -> tuple[str, dict[str,
 
 
 def versus(ours: Found, theirs: Found, seed: int) -> dict[str, dict[str, Any]]:
-    """{DATASET: {METRIC: {difference, ci95, p, p_holm}}}: ours minus theirs, paired by sample.
-
-    `p_holm` is corrected over all metrics and datasets.
-    """
-    resamples = resamples_for(sum(map(len, ours.values())))
-    gaps = {
-        (name, metric): compare(evidence, theirs[name][metric], resamples, seed)
-        for name, metrics in ours.items()
-        for metric, evidence in metrics.items()
+    """{DATASET: {METRIC: {difference, ci95, p, p_holm}}}: ours minus theirs, paired by sample; see `differences`."""
+    pairs = {
+        (name, metric): (own, theirs[name][metric]) for name, metrics in ours.items() for metric, own in metrics.items()
     }
-    corrected = dict(zip(gaps, holm([gap.p for gap in gaps.values()]), strict=True))
     found: dict[str, dict[str, Any]] = {}
-    for (name, metric), gap in gaps.items():
-        found.setdefault(name, {})[metric] = difference_entry(gap) | {"p_holm": round(corrected[name, metric], 4)}
+    for (name, metric), entry in differences(pairs, seed).items():
+        found.setdefault(name, {})[metric] = entry
     return found
 
 
-def difference_entry(gap: Difference) -> dict[str, Any]:
-    """A difference as results keep it, to four decimals."""
-    low, high = gap.interval
+def differences(pairs: Mapping[Key, tuple[Evidence, Evidence]], seed: int) -> dict[Key, dict[str, Any]]:
+    """First minus second of each pair as results keep it, to four decimals: {difference, ci95, p, p_holm}.
+
+    `p_holm` is corrected over all pairs.
+    """
+    resamples = resamples_for(len(pairs))
+    gaps = {key: compare(first, second, resamples, seed) for key, (first, second) in pairs.items()}
+    corrected = holm([gap.p for gap in gaps.values()])
     return {
-        "difference": round(gap.value, 4),
-        "ci95": [round(low, 4), round(high, 4)],
-        "p": round(gap.p, 4),
+        key: {
+            "difference": round(gap.value, 4),
+            "ci95": [round(end, 4) for end in gap.interval],
+            "p": round(gap.p, 4),
+            "p_holm": round(p, 4),
+        }
+        for (key, gap), p in zip(gaps.items(), corrected, strict=True)
     }

@@ -34,6 +34,7 @@ class Answered:
     predictions: Sequence[Prediction]
     data: Mapping[str, Any] = field(default_factory=dict)
     unlike: Sequence[str] = ()
+    scored: dict[Protocol, Scores] = field(default_factory=dict, repr=False, compare=False)  # by `caption_scores`
 
     @property
     def failed(self) -> list[Prediction]:
@@ -48,9 +49,12 @@ def metrics_of(task: str) -> tuple[str, ...]:
 
 def caption_scores(answered: Answered, protocol: Protocol = "released") -> Scores:
     """Scores by a protocol; a sample without an answer is scored as an empty one."""
-    ids = [str(sample.id) for sample in answered.samples]
-    texts = [prediction.text for prediction in answered.predictions]
-    return score(protocol, ids, texts, [sample.references for sample in answered.samples])
+    if protocol not in answered.scored:  # results, differences, tables and pages all want them
+        ids = [str(sample.id) for sample in answered.samples]
+        texts = [prediction.text for prediction in answered.predictions]
+        references = [sample.references for sample in answered.samples]
+        answered.scored[protocol] = score(protocol, ids, texts, references)
+    return answered.scored[protocol]
 
 
 def judge(answer: str, sample: Sample) -> dict[str, bool]:

@@ -39,7 +39,7 @@ class HfSubject(OtherSubject):
         """How it generates by itself: greedily, 256 new tokens at most."""
         return GREEDY
 
-    @property
+    @cached_property
     def weights(self) -> dict[str, str]:
         """The commit of one from the hub, else a hash of its weights; raises UserError where it isn't there."""
         if not any(self._directory.glob("*.safetensors")):

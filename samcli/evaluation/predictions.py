@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from samcli.console import warn
 from samcli.errors import UserError
-from samcli.files import read_json
+from samcli.files import is_writable, read_json
 
 _SHOWN = 10
 _FEW = 0.1  # share of references that may differ from the dataset's, as cleaned texts do
@@ -176,12 +176,8 @@ def _predictions(file: Path, faults: list[str]) -> Iterator[Prediction]:
 
 
 def _encodable(record: Any) -> bool:
-    """Whether all texts can be written as UTF-8; JSON's escapes allow some that can't."""
-    try:
-        json.dumps(record, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    """Whether all texts of a record can be written."""
+    return is_writable(json.dumps(record, ensure_ascii=False))
 
 
 def _explain(error: ValidationError, kind: type[_Record]) -> list[str]:

@@ -26,7 +26,11 @@ class Questions:
 
 def read_questions(recipe: EvalRecipe, name: str) -> Questions:
     """The samples that a model is asked about; raises UserError where the dataset isn't there or is faulty."""
-    found = read(recipe, name)
+    return questions_of(recipe, name, read(recipe, name))
+
+
+def questions_of(recipe: EvalRecipe, name: str, found: DatasetOnDisk) -> Questions:
+    """The same of a dataset that was read."""
     samples = controlled(recipe.task, _chosen(recipe, name, found.samples), recipe.control)
     return Questions(name, samples, found.record(recipe.reading), found.unlike_the_paper(recipe.reading))
 

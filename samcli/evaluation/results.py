@@ -71,7 +71,7 @@ def results_of(
             entries[name]["versus"] = {earlier[0]: gaps}
     found = {"datasets": entries, "average": average(entries, metrics_of(recipe.task))}
     protocol = GRAMMAR if recipe.task == LINKING else recipe.protocol
-    how = protocol_signature(recipe.task, answers, list(scores.values()))
+    how = _signature(recipe.task, answers, list(scores.values()))
     how += f"|control:{recipe.control}" if recipe.control else ""
     head = {"task": recipe.task, "protocol": protocol, "signature": how}
     head |= {"baseline": earlier[0]} if earlier is not None else {}
@@ -80,7 +80,7 @@ def results_of(
     return {**head, "models": {source.model + LABELS[recipe.control]: model}, **found}
 
 
-def protocol_signature(task: str, answers: Mapping[str, Answered], scores: Sequence[Scores]) -> str:
+def _signature(task: str, answers: Mapping[str, Answered], scores: Sequence[Scores]) -> str:
     """What must be equal for two numbers to be compared."""
     if task != LINKING:
         return signature(*scores)

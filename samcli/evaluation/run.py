@@ -15,7 +15,7 @@ from samcli.evaluation.api_subject import USAGE, ApiSubject
 from samcli.evaluation.baseline import read_baseline
 from samcli.evaluation.entries import Answered, report_failures
 from samcli.evaluation.predictions import Prediction, for_samples, read_predictions
-from samcli.evaluation.questions import Questions, check_before_hours_are_spent, read, read_questions
+from samcli.evaluation.questions import Questions, check_before_hours_are_spent, questions_of, read, read_questions
 from samcli.evaluation.results import Source, results_of
 from samcli.evaluation.tasks import LINKING, datasets_of, is_of_the_world
 from samcli.files import JsonLines, atomic_write, read_json, sha256, write_json
@@ -197,7 +197,7 @@ def _answers_given(recipe: EvalRecipe, names: Sequence[str], path: Path) -> dict
 
 def _given(recipe: EvalRecipe, name: str, predictions: list[Prediction]) -> Answered:
     """Answers made elsewhere beside the dataset's samples, or beside their own references where it isn't there."""
-    if not is_of_the_world(name) and (fault := is_there(name, recipe.data_root, recipe.reading, recipe.image_root)):
+    if not is_of_the_world(name) and (fault := is_there(name, recipe.data_root, recipe.reading)):
         if recipe.task == LINKING or not all(one.references for one in predictions):
             raise fault
         warn(f"{str(fault).splitlines()[0]}; scored against the references beside the predictions")
@@ -210,7 +210,7 @@ def _given(recipe: EvalRecipe, name: str, predictions: list[Prediction]) -> Answ
         predictions = [one for one in predictions if one.id not in gone]
     matched = for_samples(predictions, {str(sample.id): sample.references for sample in whole.samples})
     of_sample = {one.id: one for one in matched}
-    questions = read_questions(recipe, name)
+    questions = questions_of(recipe, name, whole)
     return _answered(questions, [of_sample[str(sample.id)] for sample in questions.samples])
 
 

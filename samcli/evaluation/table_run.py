@@ -10,15 +10,14 @@ import numpy as np
 
 from samcli.console import say, warn
 from samcli.errors import UserError
-from samcli.evaluation.baseline import Found, difference_entry
+from samcli.evaluation.baseline import Found, differences
 from samcli.evaluation.control import LABELS
-from samcli.evaluation.entries import Answered, average, caption_scores, evidence, metrics_of
+from samcli.evaluation.entries import Answered, average, evidence, metrics_of
 from samcli.evaluation.predictions import has_predictions
 from samcli.evaluation.questions import check_before_hours_are_spent, read_questions
-from samcli.evaluation.results import GRAMMAR, protocol_signature
 from samcli.evaluation.run import Evaluated, answer_and_score
-from samcli.evaluation.statistics import compare, estimate, holm, resamples_for
-from samcli.evaluation.tasks import LINKING, datasets_of
+from samcli.evaluation.statistics import estimate
+from samcli.evaluation.tasks import datasets_of
 from samcli.files import write_json
 from samcli.names import folder_name
 from samcli.recipe import Control
@@ -172,11 +171,11 @@ def _results(
     baseline = next((one for one in found if one.row.name == wanted), None)
     if baseline is not None:
         _add_differences(recipe, models, found, baseline)
-    widest = max(found, key=lambda one: len(one.evidence)).runs[0].answers
+    widest = max(found, key=lambda one: len(one.evidence)).runs[0].results
     results = {
         "task": recipe.task,
-        "protocol": GRAMMAR if recipe.task == LINKING else recipe.protocol,
-        "signature": protocol_signature(recipe.task, widest, _scores(recipe, widest)),
+        "protocol": widest["protocol"],
+        "signature": widest["signature"],
         "baseline": wanted if baseline is not None else None,
         "models": models,
         "wanted_baseline": wanted,
@@ -187,12 +186,6 @@ def _results(
     write_json(out / RESULTS, results)
     say(f"results: {out / RESULTS}")
     return results
-
-
-def _scores(recipe: TableRecipe, answers: Mapping[str, Answered]) -> list[Any]:
-    if recipe.task == LINKING:
-        return []
-    return [caption_scores(answered, recipe.protocol) for answered in answers.values()]
 
 
 def _model(recipe: TableRecipe, found: RowFound) -> dict[str, Any]:
@@ -247,9 +240,6 @@ def _add_differences(
         if name in baseline.evidence
         for metric, own in metrics.items()
     }
-    resamples = resamples_for(len(pairs))
-    gaps = {key: compare(own, theirs, resamples, recipe.seed) for key, (own, theirs) in pairs.items()}
-    corrected = holm([gap.p for gap in gaps.values()])
-    for ((model, name, metric), gap), p in zip(gaps.items(), corrected, strict=True):
+    for (model, name, metric), entry in differences(pairs, recipe.seed).items():
         versus = models[model]["datasets"][name].setdefault("versus", {}).setdefault(baseline.row.name, {})
-        versus[metric] = difference_entry(gap) | {"p_holm": round(p, 4)}
+        versus[metric] = entry

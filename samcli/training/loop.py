@@ -139,8 +139,8 @@ def fit(
     """Train to the end, from the last checkpoint in `out/checkpoints` if there is one.
 
     Returns the last log record without its times, and under `best` the step and loss of the best validation: what is
-    the same however often the run was stopped. `note` is called
-    in the main process before the first step, when nothing speaks against going on any more.
+    the same however often the run was stopped. `note` is called in the main process before the first step, when nothing
+    speaks against going on any more.
 
     Raises Interrupted after a signal (everything saved), UserError for a checkpoint of something else and on a loss
     that is not finite (nothing overwritten), and where more steps were done than are wanted; `longer`: or as many.

@@ -22,11 +22,8 @@ def find(place: Place, reading: ReadingRecipe) -> Path | None:
     return place.first(*_FILES)
 
 
-def read(place: Place, reading: ReadingRecipe) -> Collected:
+def read(path: Path, place: Place, reading: ReadingRecipe) -> Collected:
     """A sample for each paragraph, as DEMON has them, or, with references `all`, for each pair of birds."""
-    path = find(place, reading)
-    if path is None:
-        raise UserError(f"{place.directory}: there is no {_FILES[0]}")
     found = Collected("Birds-to-Words", reading, "birds")
     pictures = Pictures(place, ("images", "photos", "data/images"))
     pairs: dict[tuple[str, str], list[dict[str, str]]] = {}

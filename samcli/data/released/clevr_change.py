@@ -21,24 +21,21 @@ def find(place: Place, reading: ReadingRecipe) -> Path | None:
     return place.first(*_SPLITS)
 
 
-def read(place: Place, reading: ReadingRecipe) -> Collected:
+def read(path: Path, place: Place, reading: ReadingRecipe) -> Collected:
     """A sample for each pair of the split whose captions there are; its texts are alternative captions.
 
     Pairs without a change, where camera and light alone have moved, are captioned under the names of the same first
     pictures.
     """
-    splits = find(place, reading)
-    if splits is None:
-        raise UserError(f"{place.directory}: there is no splits.json")
-    numbers = read_release(splits)
+    numbers = read_release(path)
     wanted = numbers.get(reading.split) if isinstance(numbers, dict) else None
     if not isinstance(wanted, list) or not all(type(number) is int for number in wanted):
-        raise UserError(f"{splits}: expected a list of numbers under {reading.split!r}")
+        raise UserError(f"{path}: expected a list of numbers under {reading.split!r}")
     found = Collected("CLEVR-Change", reading, "differences")
     kinds = ("change", "no_change") if reading.change == "both" else (reading.change,)
     for kind in kinds:
         file, folder, prefix = _AFTER[kind]
-        captions = _captions(splits.with_name(file))
+        captions = _captions(path.with_name(file))
         before, after = _pictures(place, "images"), _pictures(place, folder)
         for number in wanted:
             name = f"{_BEFORE}{number:06d}.png"

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from samcli.data.released.reading import Collected, Pictures, Place, is_writable, read_release, records_of
+from samcli.data.released.reading import Collected, Pictures, Place, read_release, records_of
 from samcli.data.sample import Sample
 from samcli.errors import UserError
+from samcli.files import is_writable
 from samcli.recipe_reading import ReadingRecipe
 
 _FILES = ("core/core.json", "full/full.json", "core.json", "full.json")
@@ -17,15 +18,12 @@ def find(place: Place, reading: ReadingRecipe) -> Path | None:
     return place.first(*_FILES)
 
 
-def read(place: Place, reading: ReadingRecipe, name: str) -> Collected:
+def read(path: Path, place: Place, reading: ReadingRecipe, name: str) -> Collected:
     """A sample for each record. The instruction is the record's template followed by its context, and nothing between.
 
     Marks such as `{image#1}` stay, as the released code of the paper leaves them. Alternative texts are merged in these
     files already.
     """
-    path = find(place, reading)
-    if path is None:
-        raise UserError(f"{place.directory}: there is no {_FILES[0]}")
     found = Collected(name, reading)
     home = path.parent.relative_to(place.directory)
     pictures = Pictures(place, (f"{home}/images", f"{home}", "images"))

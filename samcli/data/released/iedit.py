@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from samcli.data.released.reading import Collected, Pictures, Place, read_release, records_of, texts_of
-from samcli.errors import UserError
 from samcli.recipe_reading import ReadingRecipe
 
 _HOMES = ("dataset/adobe/", "data/adobe/", "adobe/", "data/", "annotations/", "")
@@ -16,11 +15,8 @@ def find(place: Place, reading: ReadingRecipe) -> Path | None:
     return place.first(*(f"{home}{name}.json" for home in _HOMES for name in _NAMES[reading.split]))
 
 
-def read(place: Place, reading: ReadingRecipe) -> Collected:
+def read(path: Path, place: Place, reading: ReadingRecipe) -> Collected:
     """A sample for each pair before and after; its texts are alternative requests (three in val and test)."""
-    path = find(place, reading)
-    if path is None:
-        raise UserError(f"{place.directory}: there is no {_NAMES[reading.split][0]}.json, the split {reading.split!r}")
     found = Collected("IEdit", reading, "edits")
     pictures = Pictures(place, ("images", "dataset/adobe/images", "data/adobe/images", "adobe/images", "data/images"))
     for pair in records_of(path, read_release(path), uid=str, img0=str, img1=str, sents=list):

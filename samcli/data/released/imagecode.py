@@ -18,15 +18,12 @@ def find(place: Place, reading: ReadingRecipe) -> Path | None:
     return place.first(f"data/{_FILES[reading.split]}", _FILES[reading.split])
 
 
-def read(place: Place, reading: ReadingRecipe) -> Collected:
+def read(path: Path, place: Place, reading: ReadingRecipe) -> Collected:
     """A sample for each caption of each set of ten pictures; test is published without saying which picture is meant.
 
     The number beside a caption is a place among the set's pictures sorted by the numbers in their names, which in
     frames of a film have gaps.
     """
-    path = find(place, reading)
-    if path is None:
-        raise UserError(f"{place.directory}: there is no {_FILES[reading.split]}, the split {reading.split!r}")
     whole = read_release(path)
     if not isinstance(whole, dict) or not all(isinstance(captions, dict | list) for captions in whole.values()):
         raise UserError(f"{path}: expected an object with the captions of each set of pictures")

@@ -14,6 +14,7 @@ import yaml
 
 from samcli.data.sample import Sample
 from samcli.errors import UserError
+from samcli.files import is_writable
 from samcli.recipe_reading import ReadingRecipe
 
 _EXTENSIONS = (".jpg", ".png", ".jpeg", ".gif", ".webp", ".bmp")
@@ -81,11 +82,6 @@ class Collected:
         unique = len(set(map(str, self._keys))) == len(self._keys)
         ids = self._keys if unique else self._places
         return [replace(sample, id=one) for sample, one in zip(self.samples, ids, strict=True)]
-
-
-def is_writable(text: str) -> bool:
-    """Whether a text can be written as UTF-8: JSON can spell halves of characters, which can't."""
-    return text == text.encode(errors="ignore").decode()
 
 
 def by_policy(texts: Sequence[str], policy: str) -> list[tuple[str, ...]]:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from samcli.data.released.reading import Collected, Pictures, Place, images_in_a_row, read_release, records_of, texts_of
-from samcli.errors import UserError
 from samcli.recipe_reading import ReadingRecipe
 
 _FILES = ("data/annotations/{}.json", "annotations/{}.json", "data/{}.json", "{}.json")
@@ -14,15 +13,12 @@ def find(place: Place, reading: ReadingRecipe) -> Path | None:
     return place.first(*(name.format(reading.split) for name in _FILES))
 
 
-def read(place: Place, reading: ReadingRecipe) -> Collected:
+def read(path: Path, place: Place, reading: ReadingRecipe) -> Collected:
     """A sample for each record, or, with references `all`, for each pair of pictures.
 
     A record's sentences are the parts of one description; other annotators' descriptions of the same pair are further
     records of the same id, which therefore is no key. No published file joins those, so `merged` doesn't either.
     """
-    path = find(place, reading)
-    if path is None:
-        raise UserError(f"{place.directory}: there is no {reading.split}.json, the split {reading.split!r}")
     found = Collected("Spot-the-Diff", reading, "differences")
     pictures = Pictures(place, ("resized_images", "data/resized_images", "images", "data/images"))
     records = records_of(path, read_release(path), img_id=str, sentences=list)

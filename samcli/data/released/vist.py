@@ -20,14 +20,11 @@ def find(place: Place, reading: ReadingRecipe) -> Path | None:
     return place.first(f"sis/{name}", name, f"annotations/sis/{name}")
 
 
-def read(place: Place, reading: ReadingRecipe) -> Collected:
+def read(path: Path, place: Place, reading: ReadingRecipe) -> Collected:
     """A sample for each story of five: given the first four texts, write the fifth.
 
     Pictures stand in the order in which the worker arranged them, which is neither the file's nor that of their dates.
     """
-    path = find(place, reading)
-    if path is None:
-        raise UserError(f"{place.directory}: there is no {_FILE.format(reading.split)}, the split {reading.split!r}")
     found = Collected("VIST", reading, "stories")
     pictures = Pictures(place, (f"images/{reading.split}", "images", reading.split))
     field = _FIELDS[reading.text]
