@@ -90,7 +90,12 @@ def synth(
     out: Annotated[Path | None, typer.Option("--out", help="Directory of the set.")] = None,
     samples: Annotated[int | None, typer.Option(help="Samples in the set.")] = None,
     workers: Workers = None,
-    engine: Annotated[str, typer.Option(help="local: processes of this machine.")] = "local",
+    engine: Annotated[
+        str, typer.Option(help="local: processes of this machine; ray: Ray Data on a cluster.")
+    ] = "local",
+    data_root: Annotated[
+        Path | None, typer.Option("--data-root", help="Directory of the photographs, for recipes of kind mmlink.")
+    ] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Make the I-th of N shares, I from 0.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed.")] = False,
     preview: Annotated[
@@ -98,34 +103,51 @@ def synth(
     ] = False,
     report: Annotated[bool, typer.Option("--report", help="Count kinds, colours, scenes and rejections.")] = False,
     show: Annotated[int | None, typer.Option(metavar="ID", help="Print one sample of --out.")] = None,
+    export: Annotated[
+        list[str] | None,
+        typer.Option("--export", metavar="FORMAT", help="parquet or webdataset, into --out/export; may be repeated."),
+    ] = None,
     settings: Settings = None,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
-    device: Annotated[str | None, WithoutUse] = None,
-    dtype: Annotated[str | None, WithoutUse] = None,
-    batch_size: Annotated[int | None, WithoutUse] = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    batch_size: BatchSize = None,
     beams: Annotated[int | None, WithoutUse] = None,
     max_length: Annotated[int | None, WithoutUse] = None,
     seed: Seed = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Make training or test sets: pictures, instructions and answers.
+    """Make training or test sets, pictures, instructions and answers, from photographs or from the embedded world.
 
-    Without a recipe: world-mmlink, pairs of pictures that share one thing. Resumes by itself.
+    Without a recipe: that of the run in --out, else world-mmlink, pairs of pictures that share one thing. Resumes by
+    itself.
     """
     from samcli.recipe import SynthRecipe
+    from samcli.recipe_file import find_recipe, kind_of
+    from samcli.recipe_mmlink import MmlinkRecipe
     from samcli.synth.command import run_synth
 
-    flags = {"samples": samples, "workers": workers, "seed": seed}
-    resolved = _recipe(SynthRecipe, recipe or "tiny/synth", settings, flags)
-    if engine != "local":
-        raise UserError(f"--engine {engine} is not available: use local, or --shard I/N on several machines")
     if out is None:
         raise UserError("synth needs --out DIR, the directory in which the set is made")
+    there = out / "recipe.yaml"
+    recipe = recipe or (str(there) if there.exists() else "tiny/world")
+    flags: dict[str, Any] = {"samples": samples, "workers": workers, "seed": seed}
+    of_photographs = {"root": data_root and str(data_root), "device": device, "dtype": dtype, "chunk": batch_size}
+    if kind_of(find_recipe(recipe)) == "mmlink":
+        flags |= of_photographs
+    elif data_root is not None:
+        raise UserError(
+            f"--data-root is for photographs; {recipe} is of the embedded world (shipped: mmlink, mmlink-light)"
+        )
+    resolved = _recipe((SynthRecipe, MmlinkRecipe), recipe, settings, flags)
+    if engine not in ("local", "ray"):
+        raise UserError(f"--engine {engine}: there are local, for this machine, and ray, for a cluster")
     text = run_synth(
         resolved,
         out,
+        engine=engine,
         shard=shard,
         retry_failed=retry_failed,
         overwrite=overwrite,
@@ -133,6 +155,7 @@ def synth(
         report=report,
         show_id=show,
         dry_run=dry_run,
+        export=export or [],
     )
     _print(text)
 

@@ -153,9 +153,21 @@ class JsonLines:
 
     def read(self) -> list[Any]:
         """All whole records; an incomplete last line is ignored. Raises UserError for a file that can't be read."""
-        *whole, _torn = self._bytes().split(b"\n")
+        return [record for _, record in self.places()]
+
+    def places(self) -> Iterator[tuple[int, Any]]:
+        """All whole records as `read` gives them, one after the other, each with the byte at which it begins."""
         try:
-            return [json.loads(line) for line in whole if line]
+            with open(self.path, "rb") as file:
+                place = 0
+                for line in file:
+                    if line.endswith(b"\n") and line != b"\n":
+                        yield place, json.loads(line)
+                    place += len(line)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise UserError(f"{self.path}: can't be read: {error.strerror or error}") from error
         except (ValueError, RecursionError) as error:
             raise UserError(f"{self.path}: a line is not valid JSON ({error}); remove the file to start anew") from None
 
@@ -170,11 +182,15 @@ class JsonLines:
 
     def append(self, record: Any) -> None:
         """Add a record and flush it to disk; raises UserError when the disk is full or the file can't be written."""
-        line = _json_line(record)
+        self.extend([record])
+
+    def extend(self, records: Iterable[Any]) -> None:
+        """Add records and flush them to disk at once; raises UserError as `append` does."""
+        lines = "".join(map(_json_line, records))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write(line)
+                file.write(lines)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -182,7 +198,8 @@ class JsonLines:
 
     def rewrite(self, records: Iterable[Any]) -> None:
         """Make the file hold these records alone, atomically; raises UserError when that can't be done."""
-        write_text(self.path, "".join(map(_json_line, records)))
+        with atomic_write(self.path) as file:
+            file.writelines(map(_json_line, records))
 
     def _bytes(self) -> bytes:
         """What the file holds; nothing where there is none."""

@@ -20,11 +20,14 @@ from samcli.recipe_yaml import read_yaml
 
 RECIPE, ENVIRONMENT, RESULTS = "recipe.yaml", "environment.json", "results.json"
 RECORD = "record.json"  # what a training is of: base, method, data
+_SET: tuple[str, ...] = ("annotations.json", "manifest.jsonl", "part-*.jsonl", "images", "preview.html", "preview")
+_SET += ("report.json", "funnel.*", "show-*.png", "export", ".part-*.lock", ".merge.lock")
+_WRITTEN = ("scenes-written.txt", ".scenes.lock", "api-usage.sqlite")  # by language models, or on their account
 # What each kind of run writes into its directory, beside its notes; results come first, so that a removal cut short
 # leaves no run that looks done. One row of an ablation with one seed is a run without a kind.
 _MADE: dict[str | None, tuple[str, ...]] = {
-    "synth": ("annotations.json", "manifest.jsonl", "part-*.jsonl", "images", "preview.html", "report.json")
-    + (".part-*.lock", ".merge.lock"),
+    "synth": _SET,
+    "mmlink": (*_SET, "accepted.json", "masks", "sources.csv", *_WRITTEN),
     "base": (RESULTS, "model", "vision", "language", "alignment", "corpus", "corpus-val"),
     "sam": (RESULTS, "adapter", "checkpoints", "samples.html"),
     "eval": (RESULTS, "predictions", "report", "api-usage.json"),

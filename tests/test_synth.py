@@ -19,11 +19,11 @@ from samcli.errors import UserError
 from samcli.files import sha256
 from samcli.recipe import SynthRecipe
 from samcli.recipe_file import find_recipe, load_recipe
-from samcli.synth import run, workers
+from samcli.synth import run
 from samcli.synth.pipeline import Draft, Frame, Pipeline
-from samcli.synth.preview import write_preview
-from samcli.synth.report import count_all, report_text, show, write_report
 from samcli.synth.run import synthesise
+from samcli.synth.work import forget_steps
+from samcli.synth.world import work as world_work
 
 COUNT = 27
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,8 @@ except Interrupted as stop:
 def contents(out: Path) -> dict[str, str]:
     """The bytes that a run leaves, by name, as digests; without what tells of the machine, and locks."""
     files = (path for path in out.rglob("*") if path.is_file() and not path.name.endswith(".lock"))
-    return {str(path.relative_to(out)): sha256(path) for path in files if path.name != "environment.json"}
+    machine = ("environment.json", "log.jsonl")
+    return {str(path.relative_to(out)): sha256(path) for path in files if path.name not in machine}
 
 
 @pytest.fixture(scope="module")
@@ -275,11 +276,11 @@ def picky_pipeline(passes: int) -> Callable[..., Pipeline]:
 @pytest.fixture
 def picky(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
     def use(passes: int) -> None:
-        workers._pipeline.cache_clear()
-        monkeypatch.setattr(workers, "set_pipeline", picky_pipeline(passes))
+        forget_steps()
+        monkeypatch.setattr(world_work, "set_pipeline", picky_pipeline(passes))
 
     yield use
-    workers._pipeline.cache_clear()
+    forget_steps()
 
 
 GREY = RECIPE.model_copy(update={"samples": 6, "attempts": 2})
@@ -322,57 +323,13 @@ def test_a_worker_that_dies_is_a_clear_message(tmp_path: Path, monkeypatch: pyte
     def dying(*_: Any) -> Pipeline:
         return Pipeline(lambda index, attempt: os._exit(9), ())
 
-    monkeypatch.setattr(workers, "set_pipeline", dying)
-    workers._pipeline.cache_clear()
-    with pytest.raises(UserError, match="a worker process was killed"):
+    monkeypatch.setattr(world_work, "set_pipeline", dying)
+    forget_steps()
+    with pytest.raises(UserError, match="worker processes were killed 3 times"):
         synthesise(RECIPE.model_copy(update={"workers": 2}), tmp_path / "run")
 
 
-def test_the_preview_stands_alone(reference: Path, tmp_path: Path) -> None:
-    page = write_preview(reference, count=8).read_text()
-    assert page.count("<article") == 8
-    assert page.count("data:image/webp;base64,") == 16
-    assert not re.search(r"https?:|//|@import|url\(|<script|<link", re.sub(r"base64,[^\"]*", "", page))
-    first = read_annotations(reference)[0]
-    assert first.references[0] in page
-    assert "prefers-color-scheme: dark" in page
-    (reference / "preview.html").unlink()
-
-
-def test_the_preview_escapes_whatever_it_is_given(tmp_path: Path, picky: Callable[[int], None]) -> None:
-    picky(3)
-    synthesise(GREY, tmp_path / "run")
-    page = write_preview(tmp_path / "run").read_text()
-    assert "<script" not in page
-    assert "<b>" not in page
-    assert page.count("<img ") == 4
-    assert "too grey &lt;b&gt; (4)" in page
-    assert "&lt;script&gt;" in page
-
-
-def test_the_report_counts_what_is_there(reference: Path) -> None:
-    counts = count_all(reference)
-    assert counts["samples"] == {"made": COUNT}
-    assert sum(counts["colours"].values()) == COUNT * 4
-    assert sum(counts["scenes"].values()) == COUNT * 2
-    assert json.loads(write_report(reference).read_text()) == counts
-    assert "colours" in report_text(reference)
-    (reference / "report.json").unlink()
-
-
-def test_one_sample_can_be_shown(reference: Path) -> None:
-    text = show(reference, 5)
-    sample = read_annotations(reference)[5]
-    assert sample.instruction in text
-    assert sample.references[0] in text
-    assert str(sample.images[1].relative_to(reference.resolve())) in text
-    with pytest.raises(UserError, match="no sample 27; its ids run from 0 to 26"):
-        show(reference, COUNT)
-    with pytest.raises(UserError, match="no samples"):
-        show(reference / "images", 1)
-
-
 def test_the_shipped_recipe_is_the_training_set() -> None:
-    recipe = load_recipe(SynthRecipe, find_recipe("tiny/synth"))
+    recipe = load_recipe(SynthRecipe, find_recipe("tiny/world"))
     assert (recipe.dataset, recipe.split, recipe.samples, recipe.seed) == ("world-mmlink", "train", 20_000, 0)
     assert run.WHOLE == (0, 1)

@@ -64,6 +64,25 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     16-bit greys are scaled to 8 bits. Raises UserError, naming the file, for whatever is no such picture, holds more
     than `max_pixels` pixels by its header (nothing is decoded then) or more than `MAX_BYTES` bytes. Thread-safe.
     """
+    return as_rgb(_decoded(path, max_pixels), path)
+
+
+def open_with_alpha(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, Image.Image | None]:
+    """The picture as `open_image` gives it, and its alpha channel (L) if it has one that hides anything."""
+    picture = _decoded(path, max_pixels)
+    flat = as_rgb(picture, path)
+    if not picture.has_transparency_data or picture.mode.startswith("I;16"):
+        return flat, None
+    turned: Image.Image = picture
+    with suppress(*_DAMAGE):
+        turned = ImageOps.exif_transpose(picture)
+    alpha = turned.convert("RGBA").getchannel("A")
+    hides = bool((np.asarray(alpha) < 255).any())
+    return flat, alpha if hides else None
+
+
+def _decoded(path: Path, max_pixels: int) -> ImageFile.ImageFile:
+    """The picture in a file, its first frame read."""
     data = _read(path)
     kind = _kind(path, data)
     try:
@@ -74,7 +93,7 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise UserError(f"{path}: more pixels than are read: {error}; shrink it first") from error
     except _DAMAGE as error:
         raise _damaged(path, kind, error) from error
-    return as_rgb(picture, path)
+    return picture
 
 
 def as_rgb(picture: Image.Image, name: Path | str) -> Image.Image:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from samcli.data.sources import SOURCES, Source
 from samcli.errors import UserError
 from samcli.files import is_writable, read_json, write_json
+from samcli.json_items import json_items
 from samcli.names import did_you_mean, plain_name
 
 ANNOTATIONS = "annotations.json"
@@ -58,24 +59,31 @@ def read_annotations(directory: Path, image_root: Path | None = None) -> list[Sa
     one path, `references` may be missing; blank references are left out. Raises one UserError that lists the faults of
     the whole file.
     """
+    return list(each_sample(directory, image_root))
+
+
+def each_sample(directory: Path, image_root: Path | None = None) -> Iterator[Sample]:
+    """The samples that `read_annotations` gives, one after the other, with few of them in memory at a time.
+
+    Raises UserError as it does; where records are faulty, after the last of the sound ones.
+    """
     file = directory / ANNOTATIONS
-    records = read_json(file)
-    if not isinstance(records, list) or not records:
-        raise UserError(f"{file}: expected a list of {{{', '.join(_REQUIRED)}}}, found {_shown(records)}")
     if image_root and not image_root.is_dir():
         raise UserError(f"{image_root}: no such directory of images; check --image-root (sam train: data.image_root)")
     roots = [_resolved(root) for root in (directory, image_root) if root]
     numbers: dict[str, int] = {}
-    samples, faults = [], []
-    for number, record in enumerate(records, start=1):
+    faults: list[str] = []
+    number = 0
+    for number, record in enumerate(json_items(file), start=1):
         result = _sample(number, record, roots, numbers)
         if isinstance(result, Sample):
-            samples.append(result)
+            yield result
         else:
             faults += [f"record {number}: {fault}" for fault in result]
+    if not number:
+        raise UserError(f"{file}: expected a list of {{{', '.join(_REQUIRED)}}}, found {_shown(read_json(file))}")
     if faults:
-        raise UserError(_report(file, len(records), faults))
-    return samples
+        raise UserError(_report(file, number, faults))
 
 
 def write_annotations(directory: Path, samples: Iterable[Sample]) -> None:
@@ -84,7 +92,23 @@ def write_annotations(directory: Path, samples: Iterable[Sample]) -> None:
     Images become paths relative to `directory`; raises UserError when one lies elsewhere.
     """
     root = _resolved(directory)
-    write_json(directory / ANNOTATIONS, [_record(sample, root) for sample in samples])
+    records = [as_record(sample, [_relative(image, root) for image in sample.images]) for sample in samples]
+    write_json(directory / ANNOTATIONS, records)
+
+
+def as_record(sample: Sample, img_list: list[str]) -> dict[str, Any]:
+    """The sample as the released format has it, its images called as `img_list` says."""
+    record: dict[str, Any] = {
+        "id": sample.id,
+        "img_list": img_list,
+        "instruction": sample.instruction,
+        "output": sample.references[0],
+    }
+    if len(sample.references) > 1:
+        record["references"] = list(sample.references)
+    if sample.provenance:
+        record["provenance"] = sample.provenance
+    return record
 
 
 def missing_images(samples: Iterable[Sample]) -> list[Path]:
@@ -194,20 +218,6 @@ def locate(name: str, roots: Sequence[Path], home: str) -> Path:
 def _resolved(path: Path) -> Path:
     """The absolute path with links followed; unlike Path.resolve, it leaves a circle of links to who opens it."""
     return Path(os.path.realpath(path))
-
-
-def _record(sample: Sample, root: Path) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "id": sample.id,
-        "img_list": [_relative(image, root) for image in sample.images],
-        "instruction": sample.instruction,
-        "output": sample.references[0],
-    }
-    if len(sample.references) > 1:
-        record["references"] = list(sample.references)
-    if sample.provenance:
-        record["provenance"] = sample.provenance
-    return record
 
 
 def _relative(image: Path, root: Path) -> str:

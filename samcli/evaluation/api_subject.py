@@ -19,8 +19,9 @@ from samcli.evaluation.answer_file import Answer
 from samcli.evaluation.api_client import Client, Endpoint, Rejected, Reply, Unanswered
 from samcli.evaluation.marked import pieces_of
 from samcli.evaluation.other_subject import GREEDY, OtherSubject
-from samcli.evaluation.predict import TICK, Asked, Made
+from samcli.evaluation.predict import Asked, Made
 from samcli.files import read_json, write_json
+from samcli.processes import TICK
 from samcli.recipe import DecodingRecipe, EvalRecipe
 
 PREFIX = "api:"

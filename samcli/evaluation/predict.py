@@ -39,7 +39,6 @@ class Made:
 
 
 NOTHING = Made((), (), None)
-TICK = 0.5  # seconds after which an engine that waits hands over nothing, so that a wish to stop is noticed
 
 
 class Answers(Protocol):

@@ -2,19 +2,16 @@
 
 import os
 from collections.abc import Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
-from samcli.console import be_quiet, warn
-from samcli.errors import UserError
-from samcli.evaluation.predict import NOTHING, TICK, Answers, Asked, Made, timed
-from samcli.processes import settle
+from samcli.console import be_quiet
+from samcli.evaluation.predict import NOTHING, Answers, Asked, Made, timed
+from samcli.processes import done_by, settle
 from samcli.recipe import DecodingRecipe, EvalRecipe
-
-_MOST_FAILURES = 3  # in a row, without an answer in between
 
 
 @dataclass(frozen=True)
@@ -25,50 +22,16 @@ class Processes:
     decoding: DecodingRecipe
 
     def answer(self, dataset: str, batches: Sequence[Asked]) -> Generator[Made, None, None]:
-        """The answers in the order in which they are done; batches of a killed process are done again.
+        """The answers in the order in which they are done; batches of a killed process are done again."""
+        work = partial(answer_batch, self.recipe, self.decoding, dataset)
+        for done in done_by(self._start, work, list(batches), self.recipe.workers):
+            yield NOTHING if done is None else done[1]
 
-        Raises UserError when processes die again and again without an answer, and whatever a process raises.
-        """
-        left = dict(enumerate(batches))
-        failures = 0
-        while left:
-            before = len(left)
-            try:
-                yield from self._answer(dataset, left)
-            except BrokenProcessPool as error:
-                failures = failures + 1 if len(left) == before else 1
-                if failures == _MOST_FAILURES:
-                    raise UserError(
-                        f"processes that answer were killed {failures} times, perhaps because memory ran out; all "
-                        "answers are kept: the same command goes on, fewer --workers need less memory"
-                    ) from error
-                warn(f"a process that answers was killed; batches that are done again: up to {len(left)}")
-
-    def _answer(self, dataset: str, left: dict[int, Asked]) -> Generator[Made, None, None]:
-        """Answers to what is left, each taken out of it before it is handed over."""
-        count = min(self.recipe.workers, len(left))
+    def _start(self, count: int) -> ProcessPoolExecutor:
         threads = max(1, (os.cpu_count() or 1) // count)
         context = get_context("spawn")
         gpus = _gpus() if self.recipe.model.device in ("auto", "cuda") else []
-        started = (threads, gpus, context.Value("i", 0))
-        pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=started)
-        try:
-            running: dict[Future[Made], int] = {
-                pool.submit(answer_batch, self.recipe, self.decoding, dataset, batch): number
-                for number, batch in left.items()
-            }
-            while running:
-                done, _ = wait(running, timeout=TICK, return_when=FIRST_COMPLETED)
-                for future in done:
-                    made = future.result()
-                    left.pop(running.pop(future))
-                    yield made
-                if not done:
-                    yield NOTHING
-        finally:
-            for process in list((pool._processes or {}).values()):
-                process.kill()  # what they are at is done again, and nobody waits for it
-            pool.shutdown(cancel_futures=True)
+        return ProcessPoolExecutor(count, context, initializer=_begin, initargs=(threads, gpus, context.Value("i", 0)))
 
 
 def _gpus() -> list[str]:

@@ -1,20 +1,25 @@
 """`sam synth` behind the command line: make a set, look at it, count it, or print one sample of it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from samcli.data.export.formats import check_formats, export_set
 from samcli.errors import UserError
 from samcli.recipe import SynthRecipe
+from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.run_directory import check_place, goes_on
-from samcli.synth.preview import write_preview
-from samcli.synth.report import report_text, show, write_report
-from samcli.synth.run import identity, synthesise
+from samcli.synth.look.page import write_preview
+from samcli.synth.look.report import write_report
+from samcli.synth.look.single import show
+from samcli.synth.run import Engine, synthesise, work_of
 
 
 def run_synth(
-    recipe: SynthRecipe,
+    recipe: SynthRecipe | MmlinkRecipe,
     out: Path,
     *,
+    engine: Engine,
     shard: str | None,
     retry_failed: bool,
     overwrite: bool,
@@ -22,19 +27,24 @@ def run_synth(
     report: bool,
     show_id: int | None,
     dry_run: bool,
+    export: Sequence[str] = (),
 ) -> str:
     """Do what was asked; return what belongs on standard output. Raises UserError, and Interrupted after a signal."""
     if show_id is not None:
         return show(out, show_id)
     if dry_run:
         return _plan(recipe, out, overwrite)
-    summary = synthesise(recipe, out, shard=parse_shard(shard), retry_failed=retry_failed, overwrite=overwrite)
+    check_formats(export)
+    mine = parse_shard(shard)
+    summary = synthesise(recipe, out, shard=mine, retry_failed=retry_failed, overwrite=overwrite, engine=engine)
     lines = [_summary_line(summary)]
     if report:
-        write_report(out)
-        lines.append(report_text(out))
+        lines.append(write_report(out))
     if preview:
         lines.append(f"preview: {write_preview(out)}")
+    if export and not summary["complete"]:
+        raise UserError(f"--export: {out} still lacks {summary['missing']} samples; export it when they are made")
+    lines += [f"{name}: {export_set(out, name)}" for name in dict.fromkeys(export)]
     return "\n".join(lines)
 
 
@@ -50,18 +60,23 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
 
 def _summary_line(summary: dict[str, Any]) -> str:
     state = "complete" if summary["complete"] else f"{summary['missing']} still missing"
+    rejected = f", {summary['rejected_samples']} rejected" if summary["rejected_samples"] else ""
     failed = f", {summary['failed']} failed (--retry-failed tries them again)" if summary["failed"] else ""
-    return (
-        f"{summary['out']}: {summary['made']} of {summary['samples']} samples of {summary['dataset']}, {state}{failed}"
-    )
+    count = f"{summary['made']} of {summary['samples']} samples of {summary['dataset']}"
+    return f"{summary['out']}: {count}, {state}{rejected}{failed}"
 
 
-def _plan(recipe: SynthRecipe, out: Path, overwrite: bool) -> str:
+def _plan(recipe: SynthRecipe | MmlinkRecipe, out: Path, overwrite: bool) -> str:
     check_place(out)
+    work = work_of(recipe)
     if overwrite:
         what = "would remove the run that is there, if any, and make"
     else:
-        what = "would go on with" if goes_on(out, identity(recipe)) else "would make"
+        what = "would go on with" if goes_on(out, work.identity(), work.changeable) else "would make"
+    if isinstance(recipe, MmlinkRecipe):
+        from samcli.synth.photos.plan import plan
+
+        return f"{what} {recipe.samples} samples in {out}\n{plan(recipe)}"
     return (
         f"{what} {recipe.samples} samples of {recipe.dataset} ({recipe.split} split, seed {recipe.seed}, "
         f"{recipe.size} pixels a side) in {out}; nothing is missing: the embedded world needs no weights"

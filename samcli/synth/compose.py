@@ -1,7 +1,7 @@
 """Placing things on a canvas: seeded, without overlap, all inside, never two in one column."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 MIN_GAP = 0.02  # of the canvas, between two boxes
@@ -68,7 +68,7 @@ def _place_all(
     boxes: list[Box] = []
     for aspect in aspects:
         size = rng.uniform(*extent) * factor
-        tries = (_drop(rng, size, aspect, floor) for _ in range(TRIES))
+        tries = _drops(rng, size, aspect, floor)
         box = next((box for box in tries if all(box.clear_of(other) for other in boxes)), None)
         if box is None:
             return None
@@ -76,10 +76,10 @@ def _place_all(
     return boxes
 
 
-def _drop(rng: random.Random, size: float, aspect: float, floor: float) -> Box:
-    """A box of area `size` squared, anywhere inside the canvas."""
+def _drops(rng: random.Random, size: float, aspect: float, floor: float) -> Iterator[Box]:
+    """`TRIES` boxes of area `size` squared, anywhere inside the canvas."""
     height = min(size / aspect**0.5, 0.7)
     width = height * aspect
-    left = rng.uniform(0.01, max(0.01, 0.99 - width))
-    bottom = rng.uniform(max(floor, height + 0.01), 0.985)
-    return Box(left, bottom, width, height)
+    right, top = max(0.01, 0.99 - width), max(floor, height + 0.01)
+    for _ in range(TRIES):
+        yield Box(rng.uniform(0.01, right), rng.uniform(top, 0.985), width, height)

@@ -2,14 +2,15 @@
 
 import random
 from collections.abc import Sequence
+from itertools import accumulate
 
-import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from samcli.synth.compose import Box, NoRoomError, arrange
 from samcli.synth.pipeline import Draft, Frame, Source
 
 NEUTRAL = (200, 200, 200)
+_UNMASKED = [255] + [0] * 255  # of a mask's levels
 
 
 class NothingSegmentedError(Exception):
@@ -24,13 +25,34 @@ def cut_out(source: Source) -> Image.Image:
     """
     if source.mask is None or (box := source.mask.getbbox()) is None:
         raise NothingSegmentedError("nothing was segmented")
-    photo = np.asarray(source.photo, dtype=np.float32)
-    alpha = np.asarray(source.mask, dtype=np.float32)[..., None] / 255
-    outside = photo[alpha[..., 0] == 0]
-    ground = np.median(outside, axis=0) if len(outside) else np.full(3, 255.0)
-    own = np.clip(photo - ground * (1 - alpha), 0, 255)
-    pixels = np.concatenate([own, alpha * 255], axis=-1).round().astype(np.uint8)
-    return Image.fromarray(pixels, "RGBA").crop(box)
+    mask = source.mask.crop(box)
+    shining = Image.new("RGB", mask.size, _ground(source.photo, source.mask))
+    shining.paste((0, 0, 0), mask=mask)
+    subject = ImageChops.subtract(source.photo.crop(box), shining)
+    subject.putalpha(mask)
+    return subject
+
+
+def _ground(photo: Image.Image, mask: Image.Image) -> tuple[int, int, int]:
+    """The median colour outside the mask; white where nothing is outside."""
+    counts = photo.histogram(mask.point(_UNMASKED))
+    return _median(counts[:256]), _median(counts[256:512]), _median(counts[512:])
+
+
+def _median(counts: Sequence[int]) -> int:
+    """The middle one of levels from 0 to 255 that occur so often, the lower one of two; 255 when none occurs."""
+    half = sum(counts) / 2
+    return next(level for level, seen in enumerate(accumulate(counts)) if seen >= half) if half else 255
+
+
+def paste(canvas: Image.Image, cutout: Image.Image, corner: tuple[int, int]) -> None:
+    """Lay a cut-out (colours multiplied by alpha) onto an RGB canvas, in place; outside parts are cut off."""
+    left, top = corner
+    box = (max(left, 0), max(top, 0), min(left + cutout.width, canvas.width), min(top + cutout.height, canvas.height))
+    part = cutout.crop((box[0] - left, box[1] - top, box[2] - left, box[3] - top))
+    gap = ImageChops.invert(part.getchannel("A"))
+    under = ImageChops.multiply(canvas.crop(box), Image.merge("RGB", (gap, gap, gap)))
+    canvas.paste(ImageChops.add(under, part.convert("RGB")), box[:2])
 
 
 def lay(canvas: Image.Image, cutout: Image.Image, box: Box) -> Image.Image:
@@ -39,13 +61,11 @@ def lay(canvas: Image.Image, cutout: Image.Image, box: Box) -> Image.Image:
     height = max(1, round(box.height * size))
     width = max(1, round(height * cutout.width / cutout.height))
     scaled = cutout.resize((width, height), Image.Resampling.BOX)
-    sheet = Image.new("RGBA", canvas.size, (0, 0, 0, 0))
-    sheet.paste(scaled, (round(box.left * size), round(box.bottom * size) - height))
-    top = np.asarray(sheet, dtype=np.uint16)
-    cover = top[..., 3:]
-    under = np.asarray(canvas, dtype=np.uint16) * (255 - cover) // 255
-    canvas.paste(Image.fromarray(np.minimum(under + top[..., :3], 255).astype(np.uint8), "RGB"))
-    return sheet.getchannel("A")
+    corner = (round(box.left * size), round(box.bottom * size) - height)
+    paste(canvas, scaled, corner)
+    alpha = Image.new("L", canvas.size, 0)
+    alpha.paste(scaled.getchannel("A"), corner)
+    return alpha
 
 
 class Composer:
@@ -70,12 +90,7 @@ class Composer:
         frame.canvas = Image.new("RGB", (self.size, self.size), NEUTRAL)
         frame.mask = Image.new("L", frame.canvas.size, 0)
         for cutout, box in sorted(zip(cutouts, frame.boxes, strict=True), key=lambda pair: pair[1].bottom):
-            alpha = lay(frame.canvas, cutout, box)
-            frame.mask = _union(frame.mask, alpha)
-
-
-def _union(first: Image.Image, second: Image.Image) -> Image.Image:
-    return Image.fromarray(np.maximum(np.asarray(first), np.asarray(second)), "L")
+            frame.mask = ImageChops.lighter(frame.mask, lay(frame.canvas, cutout, box))
 
 
 def overlap(boxes: Sequence[Box]) -> float:

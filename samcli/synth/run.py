@@ -1,61 +1,79 @@
 """`sam synth`: a set made by several processes, resumed by itself, shared among machines, merged by the last."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from samcli.console import progress, say, warn
 from samcli.errors import Interrupted, UserError
+from samcli.files import JsonLines
 from samcli.lock import locked
 from samcli.recipe import SynthRecipe
+from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.run_directory import RECIPE, held, open_run, record_environment
 from samcli.signals import listening
-from samcli.synth.workers import Job, make_samples
-from samcli.synth.writer import (
-    MANIFEST,
-    Entry,
-    is_complete,
-    lost_images,
-    merge,
-    part_file,
-    read_entries,
-    remove_leftovers,
-)
+from samcli.synth.ledger import MANIFEST, Entry, Ledger, is_complete, part_file
+from samcli.synth.ray_engine import make_on_ray
+from samcli.synth.work import Bundle, Job, Made, Work
+from samcli.synth.workers import make_locally
+from samcli.synth.writer import lost_images, remove_leftovers
 
+Engine = Literal["local", "ray"]
 Shard = tuple[int, int]
 WHOLE: Shard = (0, 1)
+LOG = "log.jsonl"
+_ENGINES: dict[str, Callable[[Work, Path, Sequence[Bundle]], Generator[Made | None, None, None]]] = {
+    "local": make_locally,
+    "ray": make_on_ray,
+}
+
+
+def work_of(recipe: SynthRecipe | MmlinkRecipe) -> Work:
+    """The recipe as work for the engines."""
+    if isinstance(recipe, SynthRecipe):
+        from samcli.synth.world.work import WorldWork
+
+        return WorldWork(recipe)
+    from samcli.synth.photos.work import PhotoWork
+
+    return PhotoWork(recipe)
 
 
 def synthesise(
-    recipe: SynthRecipe,
+    recipe: SynthRecipe | MmlinkRecipe,
     out: Path,
     *,
     shard: Shard | None = None,
     retry_failed: bool = False,
     overwrite: bool = False,
+    engine: Engine = "local",
 ) -> dict[str, Any]:
     """Make the recipe's samples below `out`, or go on making them, and return a summary (see `summarise`).
 
-    `shard` = (I, N) makes the samples whose id modulo N is I; whoever finishes last, or a later call without a shard,
-    writes the merged files. `retry_failed` tries anew, with new chances, what failed, and nothing else. The same
-    recipe, machine and versions give the same bytes, however often the work was stopped or shared.
+    `shard` = (I, N) makes every N-th chunk of samples, from the I-th on; whoever finishes last, or a later call without
+    a shard, writes the merged files. `retry_failed` tries anew, with new chances, what failed, and nothing else. The
+    same recipe, machine and versions give the same bytes, however often the work was stopped or shared, and whatever
+    the engine.
 
     Raises UserError when `out` holds another recipe's run (unless `overwrite`) or can't be written, and Interrupted
     after Ctrl-C or SIGTERM, with everything finished saved.
     """
+    work = work_of(recipe)
     mine = _checked(shard, overwrite)
     with held(out, shared=not overwrite):  # shards work side by side
-        _open(recipe, out, retry_failed, overwrite)
+        _open(work, recipe.seed, out, retry_failed, overwrite)
         with locked(out / f".part-{mine[0]}-of-{mine[1]}.lock", wait=False):
-            remove_leftovers(out, mine)
+            remove_leftovers(out, lambda index: _belongs(work, index, mine))
             part_file(out, mine).trim()
-            entries = read_entries(out)
-            jobs = _retries(entries, mine) if retry_failed else _missing(out, recipe, entries, mine)
-            _work(recipe, out, mine, jobs)
-        entries = _merged(recipe, out)
-    summary = summarise(out, recipe, entries)
+            entries = Ledger(out)
+            _check_growth(work, entries, out)
+            jobs = _retries(work, entries, mine) if retry_failed else _missing(work, out, entries, mine)
+            _work(work, out, mine, jobs, engine)
+        entries = _merged(work, out)
+    summary = summarise(out, work, entries)
     _announce(summary, made_now=len(jobs))
     return summary
 
@@ -69,83 +87,114 @@ def _checked(shard: Shard | None, overwrite: bool) -> Shard:
     return index, count
 
 
-def _open(recipe: SynthRecipe, out: Path, retry_failed: bool, overwrite: bool) -> None:
+def _open(work: Work, seed: int, out: Path, retry_failed: bool, overwrite: bool) -> None:
     """Claim the directory for the recipe; shards that start at once do so one after the other."""
     if retry_failed and (overwrite or not (out / RECIPE).exists()):
         raise UserError(f"{out}: --retry-failed is for a run that is there; leave out --retry-failed to make one")
     with locked(out / ".open.lock", wait=True):
-        if not open_run(out, identity(recipe), overwrite=overwrite):
-            record_environment(out, seed=recipe.seed)
+        if not open_run(out, work.identity(), overwrite=overwrite, may_change=work.changeable):
+            record_environment(out, seed=seed)
+        work.begin(out)
 
 
-def identity(recipe: SynthRecipe) -> SynthRecipe:
-    """The recipe that a run is known by: how many processes work is no part of what is made."""
-    return recipe.model_copy(update={"workers": 0})
+def _check_growth(work: Work, entries: Ledger, out: Path) -> None:
+    last = max(entries, default=-1)
+    if last >= work.samples:
+        raise UserError(
+            f"{out} holds sample {last}, and {work.samples} samples are asked for: a set can grow, not shrink; give "
+            "another --out"
+        )
 
 
-def _missing(out: Path, recipe: SynthRecipe, entries: dict[int, Entry], shard: Shard) -> list[Job]:
+def _belongs(work: Work, index: int, shard: Shard) -> bool:
+    return index // work.chunk % shard[1] == shard[0]
+
+
+def _missing(work: Work, out: Path, entries: Ledger, shard: Shard) -> list[Job]:
     """What this shard has still to make: what was never finished, and what has lost its images."""
     lost = {entry.id: Job(entry.id, entry.rejections) for entry in lost_images(out, entries.values())}
-    index, count = shard
-    mine = range(index, recipe.samples, count)
+    mine = (index for index in range(work.samples) if _belongs(work, index, shard))
     return [lost.get(i, Job(i)) for i in mine if i not in entries or i in lost]
 
 
-def _retries(entries: dict[int, Entry], shard: Shard) -> list[Job]:
+def _retries(work: Work, entries: Ledger, shard: Shard) -> list[Job]:
     """The shard's failed samples, to go on with chances that were not tried yet."""
-    index, count = shard
-    mine = (entry for entry in entries.values() if entry.id % count == index and entry.annotation is None)
+    mine = (entry for entry in entries.values() if entry.status == "failed" and _belongs(work, entry.id, shard))
     return [Job(entry.id, entry.rejections) for entry in mine]
 
 
-def _work(recipe: SynthRecipe, out: Path, shard: Shard, jobs: list[Job]) -> None:
+def _work(work: Work, out: Path, shard: Shard, jobs: list[Job], engine: Engine) -> None:
     """Do the jobs and note each as it is finished; stop between two of them when a signal came."""
     if not jobs:
         return
-    part, finished = part_file(out, shard), 0
+    part, tally = part_file(out, shard), _Tally()
     with (
         listening() as stop,
-        closing(make_samples(recipe, out, jobs, recipe.workers)) as made,
-        progress(f"making {recipe.dataset}", len(jobs)) as advance,
+        closing(_ENGINES[engine](work, out, work.bundles(jobs))) as finished,
+        progress(f"making {work.title}", len(jobs)) as advance,
     ):
-        for entry in made:
-            part.append(entry.to_json())
-            finished += 1
-            advance(1)
-            if stop.signal_number is not None and finished < len(jobs):
-                message = f"stopped with {finished} of {len(jobs)} samples made; the same command goes on from there"
+        for made in finished:
+            if made is not None:
+                part.extend(entry.to_json() for entry in made.entries)
+                tally.count(made)
+                advance(len(made.entries))
+            if stop.signal_number is not None and tally.samples < len(jobs):
+                tally.write(out, shard, engine)
+                message = (
+                    f"stopped with {tally.samples} of {len(jobs)} samples made; the same command goes on from there"
+                )
                 raise Interrupted(stop.signal_number, message)
+    tally.write(out, shard, engine)
 
 
-def _merged(recipe: SynthRecipe, out: Path) -> dict[int, Entry]:
+@dataclass
+class _Tally:
+    """How much was made in this call, and the seconds that each step took, in all processes together."""
+
+    samples: int = 0
+    seconds: Counter[str] = field(default_factory=Counter)
+
+    def count(self, made: Made) -> None:
+        self.samples += len(made.entries)
+        self.seconds.update(made.seconds)
+
+    def write(self, out: Path, shard: Shard, engine: Engine) -> None:
+        seconds = {name: round(spent, 3) for name, spent in self.seconds.items()}
+        line = {"samples": self.samples, "shard": list(shard), "engine": engine, "seconds": seconds}
+        JsonLines(out / LOG).append(line)
+
+
+def _merged(work: Work, out: Path) -> Ledger:
     """All finished samples; merged, if none is missing and nobody else did it."""
     with locked(out / ".merge.lock", wait=True):
-        entries = read_entries(out)
-        if len(entries) == recipe.samples and not is_complete(out):
-            merge(out, entries)
+        entries = Ledger(out)
+        if len(entries) == work.samples and not work.is_finished(out):
+            work.finish(out, entries)
+            return Ledger(out)
         return entries
 
 
-def summarise(out: Path, recipe: SynthRecipe, entries: dict[int, Entry]) -> dict[str, Any]:
+def summarise(out: Path, work: Work, entries: Ledger) -> dict[str, Any]:
     """How far the run is: counts, the ids of failed samples, and how often each reason led to a rejection."""
-    failed = [entry.id for entry in entries.values() if entry.annotation is None]
+    states = {entry.id: entry.status for entry in entries.values()}
+    count = Counter(states.values())
     return {
         "out": str(out),
-        "dataset": recipe.dataset,
-        "split": recipe.split,
-        "samples": recipe.samples,
-        "made": len(entries) - len(failed),
-        "missing": recipe.samples - len(entries),
-        "failed": len(failed),
-        "failed_ids": failed,
+        "dataset": work.title,
+        "samples": work.samples,
+        "made": count["made"] + count["accepted"],
+        "missing": work.samples - len(entries),
+        "failed": count["failed"],
+        "rejected_samples": count["rejected"],
+        "failed_ids": [index for index, status in states.items() if status == "failed"],
         "rejected": rejected_by_reason(entries.values()),
-        "complete": is_complete(out),
+        "complete": is_complete(out) and len(entries) == work.samples,
     }
 
 
 def rejected_by_reason(entries: Iterable[Entry]) -> dict[str, int]:
-    """How many attempts each reason ended, the commonest first."""
-    return dict(Counter(reason for entry in entries for reason in entry.rejections).most_common())
+    """How many attempts and samples each reason ended, the commonest first."""
+    return dict(Counter(reason for entry in entries for reason in entry.reasons).most_common())
 
 
 def _announce(summary: dict[str, Any], made_now: int) -> None:
@@ -154,9 +203,18 @@ def _announce(summary: dict[str, Any], made_now: int) -> None:
     if summary["failed"]:
         shown = ", ".join(map(str, summary["failed_ids"][:20])) + (", ..." if summary["failed"] > 20 else "")
         warn(f"{summary['failed']} samples failed: {shown}; why, says {MANIFEST}; --retry-failed tries them anew")
+    if summary["rejected_samples"]:
+        say(f"{out}: {summary['rejected_samples']} of {summary['samples']} samples were rejected: {_commonest(summary)}")
     if missing:
         say(f"{out}: this share is finished; {missing} samples are missing, which other shards or a plain call make")
     elif made_now == 0:
         say(f"{out}: all {summary['samples']} samples are there already")
     else:
         say(f"{out}: {summary['made']} samples")
+
+
+def _commonest(summary: dict[str, Any]) -> str:
+    """The commonest reasons in words."""
+    reasons = list(summary["rejected"].items())
+    told = "; ".join(f"{reason} ({count})" for reason, count in reasons[:3])
+    return told + (f"; {len(reasons) - 3} more reasons in --report" if len(reasons) > 3 else "")

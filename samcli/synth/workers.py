@@ -1,70 +1,55 @@
-"""Samples made by several processes, in order; the processes never outlive the one that started them."""
+"""Samples made by several processes of this machine, which never outlive the one that started them."""
 
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
-from samcli.errors import UserError
-from samcli.processes import settle
-from samcli.recipe import SynthRecipe
-from samcli.synth.pipeline import Pipeline
-from samcli.synth.world.pipelines import set_pipeline
-from samcli.synth.writer import Entry, failed_sample, write_sample
-
-MOST_AT_ONCE = 16  # samples handed to a process at a time
+from samcli.console import be_quiet, stderr
+from samcli.processes import done_by, settle
+from samcli.synth.work import Bundle, Made, Work, make
 
 
-@dataclass(frozen=True)
-class Job:
-    """A sample to be made, and why its earlier attempts were rejected."""
+def make_locally(work: Work, out: Path, bundles: Sequence[Bundle]) -> Generator[Made | None, None, None]:
+    """The finished samples of each bundle as they are done, made by the work's number of processes; None meanwhile.
 
-    index: int
-    rejections: tuple[str, ...] = ()
-
-
-def make_sample(recipe: SynthRecipe, out: Path, job: Job) -> Entry:
-    """Make a sample, with new chances as long as it is rejected, and write its images below `out`.
-
-    After the recipe's number of attempts it counts as failed. Raises UserError when the disk is full.
+    What a killed process was at is made again. Raises UserError when the disk is full, or processes are killed again
+    and again. Closing the generator stops the processes.
     """
-    pipeline = _pipeline(recipe)
-    rejections = list(job.rejections)
-    for _ in range(recipe.attempts):
-        draft = pipeline.make(job.index, len(rejections))
-        if draft.rejected is None:
-            return write_sample(out, draft, [name for name, _ in pipeline.stages], rejections)
-        rejections.append(draft.rejected)
-    return failed_sample(job.index, rejections)
-
-
-@lru_cache(maxsize=1)
-def _pipeline(recipe: SynthRecipe) -> Pipeline:
-    """The recipe's stages; built once in each process, since stages may hold models."""
-    return set_pipeline(recipe.dataset, recipe.split, recipe.seed, recipe.size)
-
-
-def make_samples(recipe: SynthRecipe, out: Path, jobs: Sequence[Job], workers: int) -> Generator[Entry, None, None]:
-    """The finished samples in the order of the jobs, made by `workers` processes (0: one for each core).
-
-    Raises UserError when the disk is full or a process was killed. Closing the generator stops the processes.
-    """
-    make = partial(make_sample, recipe, out)
-    count = min(workers or os.cpu_count() or 1, len(jobs))
+    count = min(work.workers, len(bundles))
     if count <= 1:
-        yield from map(make, jobs)
+        for bundle in bundles:
+            yield make(work, out, bundle)
         return
-    share = max(1, min(MOST_AT_ONCE, len(jobs) // (4 * count)))
-    pool = ProcessPoolExecutor(count, initializer=settle)
-    try:
-        yield from pool.map(make, jobs, chunksize=share)
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a worker process was killed, perhaps because memory ran out; what is finished is kept: "
-            "the same command goes on, fewer --workers need less memory"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    start = partial(_pool, work.start_method)
+    for done in done_by(start, partial(make, work, out), list(bundles), count):
+        yield None if done is None else done[1]
+
+
+def _pool(start_method: str, count: int) -> ProcessPoolExecutor:
+    context = get_context(start_method)
+    arguments = (start_method == "spawn", stderr.quiet, _gpus(), context.Value("i", 0))
+    return ProcessPoolExecutor(count, context, initializer=_begin, initargs=arguments)
+
+
+def _gpus() -> list[str]:
+    """The GPUs that this process was told to use, by number; none where it wasn't told."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return [name for name in chosen.split(",") if name]
+
+
+def _begin(is_new: bool, quiet: bool, gpus: list[str], started: Any) -> None:
+    """Settle a process: one thread, so that bytes don't depend on cores, and one GPU of those that were named."""
+    with started.get_lock():
+        place = started.value
+        started.value += 1
+    if is_new:
+        os.environ["OMP_NUM_THREADS"] = "1"
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
+    if quiet:
+        be_quiet()
+    settle()

@@ -3,11 +3,9 @@
 import base64
 import hashlib
 import io
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from samcli.evaluation.predictions import Prediction
 from samcli.evaluation.result_tables import METRICS
 from samcli.evaluation.tasks import LINKING
 from samcli.files import atomic_write, write_text
+from samcli.html_page import html_page
 from samcli.recipe import Protocol
 
 PAGE = "index.html"
@@ -62,10 +61,10 @@ def write_report(
         "pictures": [shown.get(path, "") for path in pictures],
         "datasets": _datasets(results, answers, places),
     }
-    page = _page(data)
+    page = html_page("samcli.evaluation.report", data)
     if len(page.encode()) + size * 4 / 3 < LARGEST_SINGLE_FILE:
         inside = {path: _inline(thumbnail) for path, thumbnail in thumbnails.items()}
-        page = _page(data | {"pictures": [inside.get(path, "") for path in pictures]})
+        page = html_page("samcli.evaluation.report", data | {"pictures": [inside.get(path, "") for path in pictures]})
     write_text(out / PAGE, page)
     say(f"report: {out / PAGE}")
     return out / PAGE
@@ -177,18 +176,3 @@ def _thumbnail(picture: Path, directory: Path) -> Path | None:
 
 def _inline(path: Path) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def _page(data: Mapping[str, Any]) -> str:
-    """The page with style, script and data inside; in the data nothing can end the element that holds it."""
-    part = files("samcli.evaluation.report")
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
-    pieces = {
-        "STYLE": part.joinpath("page.css").read_text("utf-8"),
-        "SCRIPT": part.joinpath("page.js").read_text("utf-8"),
-    }
-    page = part.joinpath("page.html").read_text("utf-8")
-    for mark, piece in (*pieces.items(), ("DATA", text)):
-        before, after = page.split(f"<!--{mark}-->")
-        page = before + piece + after
-    return page

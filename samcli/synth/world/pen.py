@@ -1,17 +1,20 @@
 """A small drawing pen: antialiased shapes in unit coordinates, filled with a colour and a pattern.
 
-Everything in the world is drawn with it. The pen works at `OVERSAMPLING` times the final size; the picture is reduced
-once at the end, which smooths every edge.
+Every thing of the world is drawn with it. The pen works at `OVERSAMPLING` times the final size, on a sheet that holds
+one byte a pixel, the number of its colour; the colours come in once at the end, when the sheet is reduced, which smooths
+every edge.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from PIL import Image, ImageChops, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw
 
 OVERSAMPLING = 3
 PERIOD = 0.13  # of a pattern, in heights of the sheet
+
+_COVER = [0] + [255] * 255  # the alpha of each number of a colour
 
 RGB = tuple[int, int, int]
 Point = tuple[float, float]
@@ -33,6 +36,7 @@ PALETTE: dict[str, RGB] = {
 }
 
 
+@lru_cache(maxsize=4096)
 def mix(first: RGB, second: RGB, share: float) -> RGB:
     """Blend two colours; `share` is the part of the second, from 0 to 1."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
@@ -73,47 +77,46 @@ class Fill:
         return mix(self.rgb, (50, 45, 60), 0.55) if bright else mix(self.rgb, (255, 255, 255), 0.72)
 
 
-@lru_cache(maxsize=256)
-def _texture(fill: Fill, width: int, height: int, period: int) -> Image.Image:
-    image = Image.new("RGB", (width, height), fill.rgb)
+@lru_cache(maxsize=64)
+def _marks(pattern: str, width: int, height: int, period: int) -> Image.Image:
+    """Where the marks of a pattern lie on a sheet: 255 there, else 0."""
+    image = Image.new("L", (width, height), 0)
     pen = ImageDraw.Draw(image)
     half = period // 2
-    if fill.pattern == "striped":
+    if pattern == "striped":
         for top in range(0, height, period):
-            pen.rectangle((0, top, width, top + half - 1), fill=fill.mark)
-    elif fill.pattern == "dotted":
+            pen.rectangle((0, top, width, top + half - 1), fill=255)
+    elif pattern == "dotted":
         radius = period * 0.3
         for row, y in enumerate(range(half // 2, height + period, period)):
             for x in range(half * (row % 2), width + period, period):
-                pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill.mark)
-    elif fill.pattern == "checked":
+                pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    elif pattern == "checked":
         for row, y in enumerate(range(0, height, half)):
             for x in range(half * (row % 2), width, period):
-                pen.rectangle((x, y, x + half - 1, y + half - 1), fill=fill.mark)
+                pen.rectangle((x, y, x + half - 1, y + half - 1), fill=255)
     return image
-
-
-@lru_cache(maxsize=64)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    if not isinstance(font, ImageFont.FreeTypeFont):  # a Pillow built without FreeType
-        raise RuntimeError("Pillow lacks FreeType; reinstall it from its wheel: pip install --force-reinstall pillow")
-    return font
 
 
 class Pen:
     """Draws on a transparent sheet `aspect` wide and 1 high; y grows downwards, the ground is at y = 1.
 
     `height` is the final height in pixels; the sheet is `OVERSAMPLING` times as large until `finish`. Pattern
-    elements keep their size relative to the sheet (`period`), so that they stay visible in small pictures.
+    elements keep their size relative to the sheet (`period`), so that they stay visible in small pictures. A sheet takes
+    up to 255 colours.
     """
 
     def __init__(self, height: int, aspect: float = 1.0, period: float = PERIOD) -> None:
         self.scale = height * OVERSAMPLING
-        self.image = Image.new("RGBA", (round(aspect * height) * OVERSAMPLING, self.scale), (0, 0, 0, 0))
-        self._pen = ImageDraw.Draw(self.image)
+        self.sheet = Image.new("P", (round(aspect * height) * OVERSAMPLING, self.scale), 0)
+        self._inks: dict[RGB, int] = {}
+        self._pen = ImageDraw.Draw(self.sheet)
         self._period = max(4, 2 * round(period * self.scale / 2))
         self._line = max(1, round(0.012 * self.scale))
+
+    def _ink(self, colour: RGB) -> int:
+        """The number of a colour on this sheet; 0 is transparent."""
+        return self._inks.setdefault(colour, len(self._inks) + 1)
 
     def _points(self, points: Sequence[Point]) -> list[Point]:
         return [(x * self.scale, y * self.scale) for x, y in points]
@@ -124,16 +127,24 @@ class Pen:
 
     def _paint(self, shape: str, where: Sequence[Point] | Box, fill: Fill | RGB, outline: bool, **more: float) -> None:
         ground = fill.rgb if isinstance(fill, Fill) else fill
-        edge = darker(ground, 0.45) if outline else None
+        edge = self._ink(darker(ground, 0.45)) if outline else None
         width = self._line if outline else 0
+        draw = getattr(self._pen, shape)
         if isinstance(fill, Fill) and fill.pattern != "plain":
-            mask = Image.new("L", self.image.size, 0)
-            getattr(ImageDraw.Draw(mask), shape)(where, fill=255, **more)
-            self.image.paste(_texture(fill, *self.image.size, self._period), (0, 0), mask)
+            draw(where, fill=self._ink(ground), **more)
+            self._mark(shape, where, fill, **more)
             if outline:
-                getattr(self._pen, shape)(where, outline=edge, width=width, **more)
+                draw(where, outline=edge, width=width, **more)
         else:
-            getattr(self._pen, shape)(where, fill=ground, outline=edge, width=width, **more)
+            draw(where, fill=self._ink(ground), outline=edge, width=width, **more)
+
+    def _mark(self, shape: str, where: Sequence[Point] | Box, fill: Fill, **more: float) -> None:
+        """Lay the marks of the fill's pattern over a shape."""
+        mask = Image.new("L", self.sheet.size, 0)
+        getattr(ImageDraw.Draw(mask), shape)(where, fill=255, **more)
+        if box := mask.getbbox():
+            marks = _marks(fill.pattern, *mask.size, self._period).crop(box)
+            self.sheet.paste(self._ink(fill.mark), box, ImageChops.darker(mask.crop(box), marks))
 
     def polygon(self, points: Sequence[Point], fill: Fill | RGB, outline: bool = True) -> None:
         """A filled polygon."""
@@ -161,46 +172,19 @@ class Pen:
 
     def line(self, points: Sequence[Point], colour: RGB, width: float = 0.02) -> None:
         """A polyline with round joints and ends; `width` in units of the sheet's height."""
-        thick = max(1, round(width * self.scale))
+        thick, ink = max(1, round(width * self.scale)), self._ink(colour)
         scaled = self._points(points)
-        self._pen.line(scaled, fill=colour, width=thick, joint="curve")
+        self._pen.line(scaled, fill=ink, width=thick, joint="curve")
         for x, y in (scaled[0], scaled[-1]):
-            self._pen.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), fill=colour)
+            self._pen.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), fill=ink)
 
     def arc(self, box: Box, start: float, end: float, colour: RGB, width: float = 0.02) -> None:
         """Part of an ellipse's outline; angles in degrees, clockwise from three o'clock."""
-        self._pen.arc(self._box(box), start, end, fill=colour, width=max(1, round(width * self.scale)))
-
-    def text(self, centre: Point, words: str, colour: RGB, width: float, height: float) -> None:
-        """Bold capitals, as large as fit into `width` x `height` around `centre`."""
-        size = max(4, round(height * self.scale * 1.3))
-        while size > 4 and _font(size).getlength(words) > width * self.scale:
-            size -= 1
-        x, y = centre[0] * self.scale, centre[1] * self.scale
-        stroke = max(1, size // 18)
-        self._pen.text(
-            (x, y), words, fill=colour, font=_font(size), anchor="mm", stroke_width=stroke, stroke_fill=colour
-        )
+        self._pen.arc(self._box(box), start, end, fill=self._ink(colour), width=max(1, round(width * self.scale)))
 
     def finish(self) -> Image.Image:
-        """The sheet at its final size, RGBA, edges smoothed (colours weighted by their alpha)."""
-        return _reduce(self.image, OVERSAMPLING)
-
-
-def _reduce(image: Image.Image, factor: int) -> Image.Image:
-    """Average `factor` x `factor` pixels without letting the transparent black bleed into the edges."""
-    alpha = image.getchannel("A")
-    solid = Image.merge("RGB", [ImageChops.multiply(band, alpha) for band in image.convert("RGB").split()])
-    small, cover = solid.reduce(factor), alpha.reduce(factor)
-    return Image.merge("RGBA", (*small.split(), cover))
-
-
-def paste(canvas: Image.Image, sprite: Image.Image, corner: tuple[int, int]) -> None:
-    """Lay a finished sprite (premultiplied colours) onto an RGB canvas, in place; outside parts are cut off."""
-    left, top = corner
-    box = (max(left, 0), max(top, 0), min(left + sprite.width, canvas.width), min(top + sprite.height, canvas.height))
-    part = sprite.crop((box[0] - left, box[1] - top, box[2] - left, box[3] - top))
-    cover = part.getchannel("A")
-    gap = ImageChops.invert(cover)
-    under = Image.merge("RGB", [ImageChops.multiply(band, gap) for band in canvas.crop(box).split()])
-    canvas.paste(ImageChops.add(under, part.convert("RGB")), box[:2])
+        """The sheet at its final size, RGBA, edges smoothed, colours multiplied by their alpha."""
+        self.sheet.putpalette(bytes((0, 0, 0, *(level for colour in self._inks for level in colour))))
+        small = self.sheet.convert("RGB").reduce(OVERSAMPLING)
+        small.putalpha(self.sheet.point(_COVER, "L").reduce(OVERSAMPLING))
+        return small

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from samcli.synth.compose import Box, arrange
-from samcli.synth.world.pen import paste
+from samcli.synth.cutout import paste
 from samcli.synth.world.scenes import INDOOR, LIGHTS, SCENES, WEATHERS, paint_ground
 from samcli.synth.world.sprites import VARIANTS, Pose, aspect, draw_sprite, may_mirror
 from samcli.synth.world.things import CATEGORIES, Thing, draw_near_miss, draw_thing

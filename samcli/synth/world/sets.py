@@ -9,8 +9,8 @@ from samcli.files import cache_root
 from samcli.lock import locked
 from samcli.names import did_you_mean
 from samcli.recipe import SynthRecipe
+from samcli.synth.ledger import is_complete
 from samcli.synth.run import synthesise
-from samcli.synth.writer import is_complete
 
 SETS: tuple[str, ...] = get_args(SynthRecipe.model_fields["dataset"].annotation)
 VERSION = 2  # of the world: raised when any picture or sentence changes, so that no old set is taken for a new one

@@ -5,11 +5,10 @@ import random
 import numpy as np
 from PIL import Image
 
-from samcli.synth.cutout import NEUTRAL, Composer, overlap
+from samcli.synth.cutout import NEUTRAL, Composer, overlap, paste
 from samcli.synth.pipeline import Draft, Frame, Pipeline, Source
 from samcli.synth.world import instructions
 from samcli.synth.world.grammar import NUMBERS, name, read_mentions
-from samcli.synth.world.pen import paste
 from samcli.synth.world.pictures import EXTENTS, MOST_THINGS, Setting, draw_pose
 from samcli.synth.world.scenes import paint_ground
 from samcli.synth.world.splits import belongs_to, rng_for
@@ -22,6 +21,7 @@ PHOTO_HEIGHT = 160
 STUDIO = (236, 236, 232)
 MARGIN = 8
 LEAST_SIDE = 0.12  # of the canvas (the 64 of 512 pixels that photographs are held to)
+_GREY = np.asarray(NEUTRAL, dtype=np.float32)
 _ELSEWHERE = ("animal", "vehicle")
 
 
@@ -92,11 +92,12 @@ def inpaint(draft: Draft) -> Draft:
 
 def _stand_in(canvas: Image.Image, mask: Image.Image, scene: Image.Image) -> Image.Image:
     """The canvas's subjects before the scene; the canvas's grey, which shines through at soft edges, is taken out."""
-    alpha = np.asarray(mask, dtype=np.float32)[..., None] / 255
-    grey = np.asarray(NEUTRAL, dtype=np.float32)
-    own = np.asarray(canvas, dtype=np.float32) - grey * (1 - alpha)
-    blended = own + np.asarray(scene, dtype=np.float32) * (1 - alpha)
-    return Image.fromarray(np.clip(blended, 0, 255).round().astype(np.uint8), "RGB")
+    if box := mask.getbbox():
+        gap = 1 - np.asarray(mask.crop(box), dtype=np.float32)[..., None] / 255
+        added = (np.asarray(scene.crop(box), dtype=np.float32) - _GREY) * gap
+        shown = (np.asarray(canvas.crop(box)) + added).round().clip(0, 255).astype(np.uint8)
+        scene.paste(Image.fromarray(shown), box)
+    return scene
 
 
 def describe(draft: Draft) -> Draft:

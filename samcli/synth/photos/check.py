@@ -1,0 +1,145 @@
+"""The last stage: what tells a good sample from a bad one is measured and stored; nothing is judged here."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from samcli.data.image import open_image
+from samcli.errors import UserError
+from samcli.synth.photos.canvas import foreground, on_ground
+from samcli.synth.photos.describe.rules import faults_of
+from samcli.synth.photos.embedder import Embedder
+from samcli.synth.photos.hashing import distance, hash_around, hash_of
+from samcli.synth.photos.photographs import cutout
+from samcli.synth.photos.record import Record, View
+from samcli.synth.photos.segment.grounded import Detector
+from samcli.synth.photos.stage import Rejected, Setting, for_each
+
+BINS = 12  # of a colour's channel
+SMOOTH = 1.0  # bins by which light may move a colour
+DIGITS = 4
+SEEN = 256  # pixels a side at which colours are compared
+
+
+class Check:
+    """Scores pictures, objects and texts."""
+
+    name = "check"
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        if setting.recipe.check.embedder:
+            self._embedder  # noqa: B018  # loaded now: a stage that can't work says so before it is given anything
+        if setting.recipe.check.counter:
+            self._counter  # noqa: B018
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        check, recipe = self.setting.recipe.check, self.setting.recipe
+        return Embedder(str(check.embedder), check.embedder_revision, recipe.device, recipe.dtype)
+
+    @cached_property
+    def _counter(self) -> Detector:
+        check, recipe = self.setting.recipe.check, self.setting.recipe
+        return Detector(str(check.counter), check.counter_revision, recipe)
+
+    def __call__(self, records: Sequence[Record]) -> list[Record]:
+        """Fill in `scores`, `hashes` and `faults`."""
+        for_each(self.name, records, self._check)
+        return list(records)
+
+    def _check(self, record: Record) -> None:
+        pictures = [self._picture(view) for view in record.views]
+        record.hashes = {f"picture {number}": hash_of(picture) for number, picture in enumerate(pictures, start=1)}
+        form = self.setting.kind(record).form
+        if form == "scenes":
+            self._check_scenes(record, pictures)
+        if form == "covers":
+            record.scores["view_distance"] = float(distance(*record.hashes.values()))
+        if self.setting.recipe.check.embedder and form == "scenes":
+            first, second = self._embedder.pictures(pictures)
+            record.scores["picture_similarity"] = _rounded(float(first @ second))
+        record.faults = faults_of(record.answer, record)
+
+    def _picture(self, view: View) -> Image.Image:
+        if view.picture is None:
+            raise RuntimeError("pictures are painted before they are checked")
+        try:
+            return open_image(self.setting.out / view.picture)
+        except UserError as error:
+            raise Rejected("picture unreadable", str(error)) from error
+
+    def _check_scenes(self, record: Record, pictures: Sequence[Image.Image]) -> None:
+        """Are the objects the same, seen differently, before different backgrounds?"""
+        mains = [on_ground(cutout(self.setting, view.subjects[0])) for view in record.views]
+        masks = [foreground(self.setting, view).getchannel("A") for view in record.views]
+        around = [hash_around(picture, mask) for picture, mask in zip(pictures, masks, strict=True)]
+        record.scores["view_distance"] = float(distance(*map(hash_of, mains)))
+        record.scores["scene_distance"] = float(distance(*around))
+        self._check_identity(record)
+        if self.setting.recipe.check.counter:
+            noun = self.setting.noun(record)
+            found = [self._counter.count(picture, noun) for picture in pictures]
+            extra = [count - len(view.subjects) for count, view in zip(found, record.views, strict=True)]
+            record.scores["extra_objects"] = float(max(0, *extra))
+        if self.setting.recipe.check.embedder and self._embedder.reads_text:
+            asked = [(view.scene, picture) for view, picture in zip(record.views, pictures, strict=True) if view.scene]
+            matches = [
+                float(self._embedder.text(line)[0] @ self._embedder.pictures([picture])[0]) for line, picture in asked
+            ]
+            if matches and self.setting.recipe.background.kind == "diffusion":
+                record.scores["scene_match"] = _rounded(min(matches))
+
+    def _check_identity(self, record: Record) -> None:
+        """How alike the two views of the main object are, and how much less alike it and any distractor."""
+        shown = [[cutout(self.setting, subject) for subject in view.subjects] for view in record.views]
+        flat = [cut for view in shown for cut in view]
+        if self.setting.recipe.check.embedder:
+            vectors = self._embedder.pictures([on_ground(cut) for cut in flat])
+            alike = {pair: float(vectors[pair[0]] @ vectors[pair[1]]) for pair in combinations(range(len(flat)), 2)}
+        else:
+            colours = [colour_histogram(cut) for cut in flat]
+            alike = {
+                pair: shared_colours(colours[pair[0]], colours[pair[1]]) for pair in combinations(range(len(flat)), 2)
+            }
+        mains = (0, len(shown[0]))
+        record.scores["identity"] = _rounded(alike[mains])
+        others = [value for pair, value in alike.items() if len(set(pair) & set(mains)) == 1]
+        if others:
+            record.scores["identity_margin"] = _rounded(alike[mains] - max(others))
+
+
+def colour_histogram(cut: Image.Image) -> NDArray[np.float64]:
+    """The shares of an object's colours, (BINS, BINS, BINS) over hue-independent light and two opponent channels.
+
+    `cut` is RGBA with colours multiplied by alpha; light, which differs between photographs, is levelled out.
+    """
+    small = cut.copy()
+    small.thumbnail((SEEN, SEEN))
+    pixels = np.asarray(small, dtype=np.float64).reshape(-1, 4)
+    pixels = pixels[pixels[:, 3] > 128]
+    if not len(pixels):
+        return np.zeros((BINS,) * 3)
+    colours = pixels[:, :3] / pixels[:, 3:]
+    light = colours.mean(axis=1)
+    light = light - light.mean() + 0.5
+    opponent = np.stack(
+        [light, colours[:, 0] - colours[:, 1] + 0.5, (colours[:, 0] + colours[:, 1]) / 2 - colours[:, 2] + 0.5], 1
+    )
+    counts, _ = np.histogramdd(opponent, bins=BINS, range=((0, 1),) * 3)
+    smooth: NDArray[np.float64] = gaussian_filter(counts, SMOOTH, mode="constant")
+    return np.divide(smooth, max(smooth.sum(), 1e-12))
+
+
+def shared_colours(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """The share of colours that two histograms have in common, 0 to 1."""
+    return float(np.minimum(first, second).sum())
+
+
+def _rounded(value: float) -> float:
+    return round(value, DIGITS)

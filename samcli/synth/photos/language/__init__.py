@@ -1,0 +1,1 @@
+"""Language models that write: behind an OpenAI-compatible endpoint, or loaded here; nothing is asked twice."""

@@ -1,0 +1,27 @@
+"""From a name in the recipe to a language model."""
+
+from samcli.files import cache_root
+from samcli.synth.photos.language.model import Backend, LanguageModel
+from samcli.synth.photos.stage import Setting
+from samcli.text_store import TextStore
+
+API = "api:"
+USAGE = "api-usage.sqlite"
+
+
+def language_model(name: str, revision: str | None, setting: Setting) -> LanguageModel:
+    """`api:MODEL`, a directory or a hub id; raises UserError for one that can't be had."""
+    return LanguageModel(name, _backend(name, revision, setting), TextStore(cache_root() / "written.sqlite"))
+
+
+def _backend(name: str, revision: str | None, setting: Setting) -> Backend:
+    if name.startswith(API):
+        from samcli.synth.photos.language.endpoint import EndpointBackend
+        from samcli.synth.photos.language.purse import Purse
+
+        api = setting.recipe.api
+        purse = Purse(api, setting.out / USAGE) if api.most_dollars is not None else None
+        return EndpointBackend(name.removeprefix(API), api, purse)
+    from samcli.synth.photos.language.local import LocalBackend
+
+    return LocalBackend(name, revision, setting.recipe.device, setting.recipe.dtype)

@@ -1,0 +1,62 @@
+"""Frozen models and their processors, from a hub id or a directory: no code of theirs is run, nothing is unpickled."""
+
+from pathlib import Path
+from typing import Any
+
+from samcli.errors import UserError
+from samcli.memory import enough_memory
+from samcli.model.hub import fetch, is_hub_id
+
+FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+
+
+def directory_of(name: str, what: str, revision: str | None = None) -> Path:
+    """Where the files of a model are, fetched from the hub if need be; raises UserError when they are nowhere.
+
+    `what` it is, in words: `a segmenter`.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if not is_hub_id(name):
+        raise UserError(f"{name}: neither a directory nor a hub id (OWNER/NAME) of {what}")
+    return fetch(name, "model", FILES, revision)
+
+
+def processor_from(cls: Any, directory: Path, what: str) -> Any:
+    """A processor, tokenizer or configuration; `cls` is its class. Raises UserError when the directory holds none."""
+    try:
+        return cls.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{directory}: the processor of {what} can't be loaded: {_told(error)}") from error
+
+
+def model_from(cls: Any, directory: Path, what: str, device: str, dtype: str) -> Any:
+    """A model in eval mode, straight to its device and dtype; raises UserError when the directory holds none.
+
+    On the CPU it computes with one thread, so that what it gives doesn't depend on the number of cores.
+    """
+    import torch
+
+    from samcli.model.load import resolve_device
+
+    place = resolve_device(device)
+    if place.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        with enough_memory(f"while {what} was loaded", "use --dtype bfloat16 or another --device"):
+            model = cls.from_pretrained(
+                directory,
+                dtype=getattr(torch, dtype),
+                device_map={"": place},
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+            )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise UserError(f"{directory}: {what} can't be loaded: {_told(error)}") from error
+    return model.eval()
+
+
+def _told(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,163 @@
+"""MmLINK from photographs as work for the engines: its steps in their order, and which one actor does together."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+from samcli.files import sha256
+from samcli.recipe_mmlink import MmlinkRecipe
+from samcli.synth.ledger import Entry, Ledger
+from samcli.synth.photos.filtering import filtered, is_filtered
+from samcli.synth.photos.group import Group
+from samcli.synth.photos.kinds import kind_called
+from samcli.synth.photos.listing import check_listing
+from samcli.synth.photos.record import Record, status_of
+from samcli.synth.photos.scene_pool import write_scene_pool
+from samcli.synth.photos.sources import Item, read_items
+from samcli.synth.photos.stage import Setting, Stage
+from samcli.synth.work import Bundle, Job, Step
+
+POOLS = (("group", "segment"), ("compose", "inpaint"), ("describe",), ("check", "write"))
+
+
+@dataclass(frozen=True)
+class PhotoWork:
+    """A set from photographs."""
+
+    recipe: MmlinkRecipe
+    start_method: Literal["spawn"] = "spawn"
+    changeable: tuple[str, ...] = ("samples", "accept", "api", "device")
+    pools: tuple[tuple[str, ...], ...] = POOLS
+
+    @property
+    def samples(self) -> int:
+        """Samples that are tried."""
+        return self.recipe.samples
+
+    @property
+    def chunk(self) -> int:
+        """Samples that go through the stages together."""
+        return self.recipe.chunk
+
+    @property
+    def title(self) -> str:
+        """The recipe's name for what it makes."""
+        return "mmlink"
+
+    @property
+    def workers(self) -> int:
+        """The recipe's number, else one for each GPU that was named, else one for each core."""
+        named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        return self.recipe.workers or len(named) or os.cpu_count() or 1
+
+    def identity(self) -> MmlinkRecipe:
+        """The recipe; how many processes work is no part of what is made."""
+        return self.recipe.model_copy(update={"workers": 0})
+
+    def bundles(self, jobs: Sequence[Job]) -> list[Bundle]:
+        """One for each chunk."""
+        return [tuple(chunk) for _, chunk in groupby(jobs, lambda job: job.index // self.chunk)]
+
+    def begin(self, out: Path) -> None:
+        """Note the sources, or compare them with those that the run was begun with; have scenes written if asked."""
+        items = self._items()
+        Group(self.recipe, items)  # refuses what no sample can be made of
+        check_listing(out, Path(self.recipe.root), (item for own in items.values() for item in own))
+        write_scene_pool(Setting(self.recipe, out))
+
+    def _items(self) -> dict[str, tuple[Item, ...]]:
+        """The objects of the recipe's split, of kinds that samples are made of."""
+        return {
+            kind: tuple(item for item in items if item.split in (None, self.recipe.split))
+            for kind, items in read_items(self.recipe).items.items()
+            if kind_called(self.recipe, kind).share
+        }
+
+    def step(self, name: str, out: Path) -> Step:
+        """A stage with its model loaded."""
+        if name == "group":
+            return Group(self.recipe, self._items())
+        if name == "write":
+            return lambda records: [entry_of(out, record) for record in records]
+        return _stage(name, Setting(self.recipe, out))
+
+    def gpus(self, pool: tuple[str, ...]) -> float:
+        """As the recipe says of the pool's dearest step; none for steps without a model."""
+        recipe = self.recipe
+        shares = {
+            "segment": recipe.gpus.segment if recipe.segment.kind != "plain" else 0.0,
+            "inpaint": recipe.gpus.inpaint if recipe.background.kind == "diffusion" else 0.0,
+            "describe": recipe.gpus.describe if recipe.describe.captioner or _is_local(recipe.describe.writer) else 0.0,
+            "check": recipe.gpus.check if recipe.check.embedder or recipe.check.counter else 0.0,
+        }
+        return max(shares.get(name, 0.0) for name in pool)
+
+    def pack(self, items: Sequence[Any]) -> str:
+        """Jobs, records or entries as JSON."""
+        return json.dumps([_packed(item) for item in items])
+
+    def unpack(self, text: str) -> list[Any]:
+        """Jobs or records; entries are read where they are noted."""
+        return [Job(item[0], tuple(item[1])) if isinstance(item, list) else Record(**item) for item in json.loads(text)]
+
+    def is_finished(self, out: Path) -> bool:
+        """Whether the set is merged, with these thresholds."""
+        return is_filtered(out, self.recipe)
+
+    def finish(self, out: Path, entries: Ledger) -> None:
+        """Judge all samples by the recipe's thresholds, and write annotations and manifest."""
+        filtered(out, self.recipe, entries)
+
+
+def _is_local(writer: str) -> bool:
+    return writer != "template" and not writer.startswith("api:")
+
+
+def _packed(item: Job | Record | Entry) -> Any:
+    if isinstance(item, Job):
+        return [item.index, item.rejections]
+    return item.to_json() if isinstance(item, Entry) else item.model_dump(mode="json")
+
+
+def _stage(name: str, setting: Setting) -> Stage:
+    """The stage of that name; what it needs is imported when it is built."""
+    if name == "segment":
+        from samcli.synth.photos.segment.stage import Segment
+
+        return Segment(setting)
+    if name == "compose":
+        from samcli.synth.photos.compose import Compose
+
+        return Compose(setting)
+    if name == "inpaint":
+        from samcli.synth.photos.background.stage import build_background
+
+        return build_background(setting)
+    if name == "describe":
+        from samcli.synth.photos.describe.stage import Describe
+
+        return Describe(setting)
+    from samcli.synth.photos.check import Check
+
+    return Check(setting)
+
+
+def entry_of(out: Path, record: Record) -> Entry:
+    """The line that notes a record which went through all stages, whatever became of it."""
+    made = [view.picture for view in record.views if view.picture]
+    images = {picture: sha256(out / picture) for picture in made} if status_of(record) == "made" else {}
+    verdict = record.failed or record.rejected
+    manifest = {
+        "id": record.id,
+        "status": status_of(record),
+        "reasons": [f"{verdict.stage}: {verdict.reason}"] if verdict else [],
+        "attempts": 1,
+        "rejections": [],
+        "record": record.model_dump(mode="json"),
+        "images": images,
+    }
+    return Entry(manifest, None)
