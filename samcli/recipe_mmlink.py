@@ -30,7 +30,7 @@ class ObjectRecipe(Section):
     noun: str = Field("", description="what the segmenter looks for and texts speak of; empty: the kind's name")
     distractors: Annotated[int, Field(ge=0, le=2)] = Field(1, description="scenes: other objects in each picture")
     instructions: str | None = Field(
-        None, description="pool of instructions: a shipped one or a text file; null: as the kind, else `object`"
+        None, description="pool of instructions: a shipped one or a text file; null: as the kind, else as the form"
     )
     second_view: Literal["never", "missing", "always"] = Field(
         "missing", description="another view made by geometry and light: never, for objects with one view, for all"

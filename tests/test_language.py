@@ -220,7 +220,7 @@ def test_requests_at_once_are_bounded(server: StandIn, tmp_path: Path) -> None:
 def test_spending_stops_before_its_limit_and_goes_on_with_a_higher_one(server: StandIn, tmp_path: Path) -> None:
     """A reply costs 0.0011 dollars; 0.00401 are set aside for each."""
     server.react = saying(json.dumps(GOOD))
-    prices = {"dollars_in": 1.0, "dollars_out": 10.0, "requests": 1}
+    prices: dict[str, Any] = {"dollars_in": 1.0, "dollars_out": 10.0, "requests": 1}
     questions = [asking(f"number {number:02}", tokens=400) for number in range(10)]
     with pytest.raises(UserError, match=r"\$0\.0066 of \$0\.0100 are spent .* higher api\.most_dollars"):
         model(tmp_path, most_dollars=0.01, **prices).ask(questions)

@@ -9,7 +9,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # By what name a module that is called otherwise is installed, or what brings it along.
-DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "pydantic_core": "pydantic", "ray": "ray[data]"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "imagehash": "ImageHash",
+    "pyarrow": "datasets",
+    "pydantic_core": "pydantic",
+    "ray": "ray[data]",
+    "yaml": "pyyaml",
+}
 
 
 def imported() -> Iterator[str]:

@@ -1,6 +1,8 @@
 """A made set to look at: the page, the counts with their funnel, and single samples; whatever is in them or missing."""
 
+import errno
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -203,12 +205,15 @@ def test_an_unfinished_run_is_shown_as_far_as_it_came(out: Path) -> None:
     lines = lines_of(out)[:7]
     for name in ("manifest.jsonl", "annotations.json"):
         (out / name).unlink()
+    for line in lines:
+        line["status"] = {"accepted": "made"}.get(line["status"], line["status"])
     parts = [json.dumps({"manifest": line, "annotation": None}) for line in lines]
     (out / "part-0-of-2.jsonl").write_text("\n".join(parts) + '\n{"manifest": {"id": 7', "utf-8")
     data = data_of(write_preview(out))
     assert (data["finished"], data["wanted"], len(data["samples"])) == (7, COUNT, 7)
-    assert data["endings"] == {"accepted": 4, "rejected": 3}
-    assert "accepted " in write_report(out)
+    assert data["endings"] == {"made": 4, "rejected": 3}
+    assert data["funnel"][-1]["passed"] == 4
+    assert count_all(out)["samples"] == {"made": 4, "rejected": 3}
 
 
 def test_of_many_samples_some_are_shown_and_all_are_counted(out: Path) -> None:
@@ -360,6 +365,21 @@ def test_a_directory_without_samples_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(dump_recipe(SynthRecipe()), "utf-8")
     with pytest.raises(UserError, match="no samples of `sam synth` there"):
         write_preview(tmp_path)
+
+
+def test_a_page_that_cannot_be_written_is_one_line(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (out / "preview").write_text("no directory")
+    with pytest.raises(UserError, match=r"can't write .*preview: File exists"):
+        write_preview(out)
+    (out / "preview").unlink()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(UserError, match=r"can't write .*\.webp: No space left on device"):
+        write_preview(out)
+    assert not list((out / "preview").iterdir())
 
 
 PROBE = """<script>

@@ -1,8 +1,8 @@
 """Placing things on a canvas: seeded, without overlap, all inside, never two in one column."""
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 MIN_GAP = 0.02  # of the canvas, between two boxes
 MIN_COLUMN_GAP = 0.14  # of the canvas, between two centres, so that `from left to right` is plain to see
@@ -15,8 +15,7 @@ class NoRoomError(Exception):
     """More things than a canvas can hold."""
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """Where something stands, in shares of the canvas: left and bottom edge, width and height."""
 
     left: float
@@ -36,13 +35,12 @@ class Box:
 
     def clear_of(self, other: "Box") -> bool:
         """Tell whether the boxes keep their distance and don't share a column."""
-        apart = (
+        return abs(self.centre - other.centre) >= MIN_COLUMN_GAP and (
             self.left >= other.left + other.width + MIN_GAP
             or other.left >= self.left + self.width + MIN_GAP
             or self.bottom <= other.top - MIN_GAP
             or other.bottom <= self.top - MIN_GAP
         )
-        return apart and abs(self.centre - other.centre) >= MIN_COLUMN_GAP
 
 
 def arrange(
@@ -67,19 +65,20 @@ def _place_all(
     """Place the boxes one after the other; None when one of them finds no free place."""
     boxes: list[Box] = []
     for aspect in aspects:
-        size = rng.uniform(*extent) * factor
-        tries = _drops(rng, size, aspect, floor)
-        box = next((box for box in tries if all(box.clear_of(other) for other in boxes)), None)
+        box = _drop(rng, rng.uniform(*extent) * factor, aspect, floor, boxes)
         if box is None:
             return None
         boxes.append(box)
     return boxes
 
 
-def _drops(rng: random.Random, size: float, aspect: float, floor: float) -> Iterator[Box]:
-    """`TRIES` boxes of area `size` squared, anywhere inside the canvas."""
+def _drop(rng: random.Random, size: float, aspect: float, floor: float, others: Sequence[Box]) -> Box | None:
+    """A box of area `size` squared, anywhere inside the canvas but clear of others; None when `TRIES` places aren't."""
     height = min(size / aspect**0.5, 0.7)
     width = height * aspect
     right, top = max(0.01, 0.99 - width), max(floor, height + 0.01)
     for _ in range(TRIES):
-        yield Box(rng.uniform(0.01, right), rng.uniform(top, 0.985), width, height)
+        box = Box(rng.uniform(0.01, right), rng.uniform(top, 0.985), width, height)
+        if all(map(box.clear_of, others)):
+            return box
+    return None

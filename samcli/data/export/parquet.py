@@ -42,7 +42,7 @@ class ParquetLayout:
         from pyarrow.parquet import ParquetWriter
 
         schema = self.features.arrow_schema
-        with ParquetWriter(file, schema) as writer:
+        with ParquetWriter(file, schema, use_dictionary=False) as writer:  # pictures do not repeat
             rows: list[dict[str, Any]] = []
             size = 0
             for sample in samples:

@@ -92,7 +92,7 @@ def _figure(steps: Sequence[Step], title: str) -> Any:
         top += height
     axes.set_yticks(middles, [step.stage for step in steps])
     axes.set_ylim(top, 0)
-    axes.set_xlim(0, max(1, most) * 1.42)
+    axes.set_xlim(0, max(1, most) * 1.6)
     for each in (axes, words):
         each.spines[:].set_visible(False)
         each.tick_params(length=0, labelbottom=False)

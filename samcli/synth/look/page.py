@@ -22,7 +22,7 @@ from samcli.synth.ledger import Entry
 from samcli.synth.look.funnel import Funnel, Step
 from samcli.synth.look.made_set import entries_of, open_set
 from samcli.synth.look.seen import MadeSet, Panel, Score, Seen
-from samcli.synth.look.thumbnails import Unwritable, thumbnail
+from samcli.synth.look.thumbnails import Unwritable, make_directory, thumbnail
 
 PREVIEW, THUMBNAILS = "preview.html", "preview"
 _BUNDLE = 16  # samples handed to a process at a time
@@ -70,13 +70,13 @@ def _cards(directory: Path, entries: Sequence[Entry]) -> list[Card]:
     make, processes = partial(_cards_of, directory), min(os.cpu_count() or 1, len(bundles))
     found: dict[int, list[Card]] = {}
     try:
-        (directory / THUMBNAILS).mkdir(exist_ok=True)
+        make_directory(directory / THUMBNAILS)
         with progress("preview", len(entries)) as advance, closing(done_by(_pool, make, bundles, processes)) as done:
             for one in done:
                 if one is not None:
                     (start, _), found[start] = one
                     advance(len(found[start]))
-    except (OSError, Unwritable) as error:
+    except Unwritable as error:
         raise UserError(str(error)) from error
     return [card for start in sorted(found) for card in found[start]]
 
@@ -144,8 +144,8 @@ def _text(text: str) -> str:
 
 
 def _remove_others(directory: Path, cards: Sequence[Mapping[str, Any]]) -> None:
-    """Remove the small copies that earlier pages showed."""
+    """Remove the small copies that earlier pages showed, and what a kill left half-written."""
     used = {panel.get("small") for card in cards for row in card["rows"] for panel in row["panels"]}
-    for path in directory.glob("*.webp"):
+    for path in (*directory.glob("*.webp"), *directory.glob(".*.webp.*.tmp")):
         if f"{THUMBNAILS}/{path.name}" not in used:
             path.unlink(missing_ok=True)

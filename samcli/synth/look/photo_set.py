@@ -117,8 +117,8 @@ class PhotoSet:
         return STAGES
 
     def losses(self, entry: Entry) -> list[Loss | None]:
-        """The earliest stage at which anything is against it."""
-        if entry.status == "accepted":
+        """The earliest stage at which anything is against it; before the set is finished, what is made isn't judged."""
+        if entry.status in ("accepted", "made"):
             return [None]
         found = [loss_of(reason, failed=entry.status == "failed") for reason in entry.manifest["reasons"]]
         return [min(found, key=_place_of, default=Loss(STAGES[-1], "unknown"))]

@@ -23,10 +23,22 @@ class Thumbnail:
     height: int
 
 
+class Unwritable(Exception):
+    """A small copy can't be written."""
+
+
+def make_directory(directory: Path) -> None:
+    """Make the copies' directory unless it is there; raises Unwritable."""
+    try:
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        raise Unwritable(f"can't write {directory}: {error.strerror or error}") from error
+
+
 def thumbnail(panel: Panel, directory: Path) -> Thumbnail | str:
     """The small copy of a panel's picture in `directory`, made if it isn't there; or why there is none.
 
-    Raises UserError when it can't be written.
+    Raises Unwritable.
     """
     path = directory / f"{panel.key[:24]}.webp"
     try:
@@ -58,7 +70,3 @@ def _write(path: Path, picture: Image.Image) -> tuple[int, int]:
     finally:
         temporary.unlink(missing_ok=True)
     return picture.size
-
-
-class Unwritable(Exception):
-    """A small copy can't be written."""

@@ -32,7 +32,7 @@ _PEOPLE = re.compile(
     r"\b(?:person|persons|people|man|men|woman|women|boys?|girls?|child|children|kids?|bab(?:y|ies)|crowds?|crowded|"
     r"(?:by)?passers?-?by|tourists?|shoppers?|pedestrians?|commuters?|guests?|customers?|workers?|farmers?|"
     r"fishermen|fisherman|vendors?|couples?|famil(?:y|ies)|lovers?|figures?|someone|somebody|dogs?|cats?|horses?|"
-    r"faces?|statues?|dancers?|musicians?|cyclists?|swimmers?|students?|children's)\b",
+    r"statues?|dancers?|musicians?|cyclists?|swimmers?|students?|children's)\b",
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"# version 1; .*; batches (\d+)")
@@ -88,7 +88,7 @@ def _fill(path: Path, model: LanguageModel, wanted: int, batches: int, lines: li
 
 
 def _question(prompt: Prompt, batch: int, lines: list[str]) -> Question[Scenes]:
-    """The batch's own theme, and the lines of that theme, as far as they are known, that it shouldn't repeat."""
+    """The batch's own theme, and the newest lines, which it shouldn't repeat."""
     known = "; ".join(lines[-_SHOWN:]) or "none so far"
     theme = f"{_THEMES[batch % len(_THEMES)]} (round {batch // len(_THEMES) + 1}: be inventive)"
     return Question(prompt.text.format(count=_BATCH, theme=theme, known=known), Scenes, _BATCH * _TOKENS_A_LINE)

@@ -13,11 +13,10 @@ from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.synth.ledger import Entry, Ledger
 from samcli.synth.photos.filtering import filtered, is_filtered
 from samcli.synth.photos.group import Group
-from samcli.synth.photos.kinds import kind_called
 from samcli.synth.photos.listing import check_listing
 from samcli.synth.photos.record import Record, status_of
 from samcli.synth.photos.scene_pool import write_scene_pool
-from samcli.synth.photos.sources import Item, read_items
+from samcli.synth.photos.sources import read_items
 from samcli.synth.photos.stage import Setting, Stage
 from samcli.synth.work import Bundle, Job, Step
 
@@ -64,23 +63,15 @@ class PhotoWork:
 
     def begin(self, out: Path) -> None:
         """Note the sources, or compare them with those that the run was begun with; have scenes written if asked."""
-        items = self._items()
+        items = read_items(self.recipe).items
         Group(self.recipe, items)  # refuses what no sample can be made of
         check_listing(out, Path(self.recipe.root), (item for own in items.values() for item in own))
         write_scene_pool(Setting(self.recipe, out))
 
-    def _items(self) -> dict[str, tuple[Item, ...]]:
-        """The objects of the recipe's split, of kinds that samples are made of."""
-        return {
-            kind: tuple(item for item in items if item.split in (None, self.recipe.split))
-            for kind, items in read_items(self.recipe).items.items()
-            if kind_called(self.recipe, kind).share
-        }
-
     def step(self, name: str, out: Path) -> Step:
         """A stage with its model loaded."""
         if name == "group":
-            return Group(self.recipe, self._items())
+            return Group(self.recipe, read_items(self.recipe).items)
         if name == "write":
             return lambda records: [entry_of(out, record) for record in records]
         return _stage(name, Setting(self.recipe, out))

@@ -98,6 +98,15 @@ def _marks(pattern: str, width: int, height: int, period: int) -> Image.Image:
     return image
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """Shapes that were drawn once, to be laid onto sheets of the same size in any colours."""
+
+    inks: Image.Image  # which colour each pixel has, from 1
+    mask: Image.Image
+    corner: tuple[int, int]
+
+
 class Pen:
     """Draws on a transparent sheet `aspect` wide and 1 high; y grows downwards, the ground is at y = 1.
 
@@ -107,6 +116,7 @@ class Pen:
     """
 
     def __init__(self, height: int, aspect: float = 1.0, period: float = PERIOD) -> None:
+        self.height, self.aspect = height, aspect
         self.scale = height * OVERSAMPLING
         self.sheet = Image.new("P", (round(aspect * height) * OVERSAMPLING, self.scale), 0)
         self._inks: dict[RGB, int] = {}
@@ -181,6 +191,18 @@ class Pen:
     def arc(self, box: Box, start: float, end: float, colour: RGB, width: float = 0.02) -> None:
         """Part of an ellipse's outline; angles in degrees, clockwise from three o'clock."""
         self._pen.arc(self._box(box), start, end, fill=self._ink(colour), width=max(1, round(width * self.scale)))
+
+    def stamp(self) -> Stamp:
+        """What has been drawn, as a stamp; its colours are numbered in the order in which they were first used."""
+        box = self.sheet.getbbox() or (0, 0, 1, 1)
+        inks = self.sheet.crop(box)
+        return Stamp(inks, inks.point(_COVER, "1"), box[:2])
+
+    def lay(self, stamp: Stamp, colours: Sequence[RGB]) -> None:
+        """Lay a stamp onto the sheet, in these colours."""
+        table = [0, *map(self._ink, colours)]
+        inks = stamp.inks.point(table + [0] * (256 - len(table)))
+        self.sheet.paste(inks, stamp.corner, stamp.mask)
 
     def finish(self) -> Image.Image:
         """The sheet at its final size, RGBA, edges smoothed, colours multiplied by their alpha."""

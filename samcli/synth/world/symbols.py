@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from samcli.synth.world.pen import RGB, Pen, Point, darker, lighter, luminance
+from samcli.synth.world.pen import RGB, Pen, Point, Stamp, darker, lighter, luminance
 
 CREAM: RGB = (254, 248, 230)
 INK: RGB = (46, 42, 56)
@@ -233,6 +234,20 @@ def _placed(symbol: Symbol, centre: Point, size: float, turn: float, squeeze: fl
     return Symbol(tuple(map(line, symbol.shapes)), strokes(symbol.strokes), strokes(symbol.marks))
 
 
+@lru_cache(maxsize=512)
+def _stamp(
+    sheet: tuple[int, float], symbol: str, centre: Point, size: float, haloed: bool, turn: float, squeeze: float
+) -> Stamp:
+    """The layers of a symbol: its halo's edge and its halo if it has one, its edge, itself, its marks."""
+    pen, placed = Pen(*sheet), _placed(SYMBOLS[symbol], centre, size, turn, squeeze)
+    margins = (HALO + 0.012, HALO, OUTLINE / 2, 0.0) if haloed else (OUTLINE / 2, 0.0)
+    for number, margin in enumerate(margins):
+        _layer(pen, placed, (number, 0, 0), margin)
+    for points, width in placed.marks:
+        pen.line(points, (len(margins), 0, 0), width)
+    return pen.stamp()
+
+
 def draw_symbol(
     pen: Pen,
     symbol: str,
@@ -247,13 +262,8 @@ def draw_symbol(
 
     `turn` is in degrees, clockwise; `squeeze` narrows the symbol, as if seen from the side.
     """
-    placed = _placed(SYMBOLS[symbol], centre, size, turn, squeeze)
-    if halo is not None:
-        _layer(pen, placed, darker(halo, 0.5), HALO + 0.012)
-        _layer(pen, placed, halo, HALO)
     edge = darker(colour, 0.5)
-    _layer(pen, placed, edge, OUTLINE / 2)
-    _layer(pen, placed, colour, 0.0)
     inner = lighter(colour, 0.5) if luminance(colour) < 60 else edge
-    for points, width in placed.marks:
-        pen.line(points, inner, width)
+    behind = () if halo is None else (darker(halo, 0.5), halo)
+    stamp = _stamp((pen.height, pen.aspect), symbol, centre, size, halo is not None, turn, squeeze)
+    pen.lay(stamp, (*behind, edge, colour, inner))

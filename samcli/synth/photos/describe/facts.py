@@ -89,7 +89,9 @@ def _same(record: Record, name: str) -> str:
 
 def _of_icon(setting: Setting, record: Record, noun: str) -> Facts:
     """Its name: the source's words, else those of its identity, else captions, else colours."""
-    name = next(filter(None, map(_name, _photos(record))), "")
+    generic = {noun.lower(), plural(noun).lower(), record.object.lower()}
+    names = (_name(photo, generic) for photo in _photos(record))
+    name = next(filter(None, names), "")
     if not name:
         return _of_object(setting, record)
     words = " ".join(name.strip(" .").split())
@@ -100,16 +102,17 @@ def _of_icon(setting: Setting, record: Record, noun: str) -> Facts:
     return Facts(shape, found.values, (f"name: {name}", *_captions(record)))
 
 
-def _name(photo: Photo) -> str:
-    return photo.description or photo.title or _identity_words(photo.identity)
+def _name(photo: Photo, generic: set[str]) -> str:
+    return photo.description or photo.title or _identity_words(photo.identity, generic)
 
 
-def _identity_words(identity: str) -> str:
-    """The words in a source's own key, as far as it has any: `nature/oak_leaf-07` is an oak leaf."""
+def _identity_words(identity: str, generic: set[str]) -> str:
+    """The words in a source's own key, as far as any tell what it is: `nature/oak_leaf-07` is an oak leaf."""
     for part in reversed(identity.split("/")):
-        words = re.findall(r"[^\W\d_]+", re.sub(r"[\w]*\d[\w]*", " ", re.sub(r"[_\-.]+", " ", part)))
-        if words := [word for word in words if len(word) > 1 and word.lower() != "id"]:
-            return " ".join(words).lower()
+        spaced = re.sub(r"[\W_]+|(?<=[a-z])(?=[A-Z])", " ", part)
+        words = re.sub(r"\b\d+|\d+\b", " ", spaced).lower().split()
+        if words := [word for word in words if len(word) > 1 and word.isalpha() and word not in generic | {"id"}]:
+            return " ".join(words)
     return ""
 
 

@@ -15,8 +15,8 @@ _ONE_PICTURE = re.compile(
 )
 _GROUND = re.compile(r"\b(?:background|backdrop|scenery|surroundings?)s?\b", re.IGNORECASE)
 _MAKING = re.compile(
-    r"\b(?:captions?|captioned|(?:the|these|both) descriptions?|metadata|segment(?:ed|ation)|inpaint\w*|cut-?outs?|composit\w+|"
-    r"pasted|synthetic|generated|dataset|prompt|JSON|according to the)\b",
+    r"\b(?:captions?|captioned|(?:the|these|both) descriptions?|metadata|segment(?:ed|ation)|inpaint\w*|"
+    r"cut-?outs?|composit\w+|pasted|synthetic|generated|dataset|prompt|JSON|according to the)\b",
     re.IGNORECASE,
 )
 _PICTURE_FILE = re.compile(r"\.(?:png|jpe?g|webp|gif|bmp|tiff?)$", re.IGNORECASE)

@@ -9,7 +9,7 @@ from samcli.synth.photos.describe.pools import NOUNS
 from samcli.synth.photos.describe.wording import finished
 from samcli.synth.photos.record import Record
 from samcli.synth.photos.stage import Rejected
-from samcli.synth.photos.texts import read_pool
+from samcli.synth.photos.texts import Pool, read_pool
 
 _DESCRIBED = ("phrase", "plural", "sentences", "worn", "worn-sentences", "colours", "icon")
 PLACES = {
@@ -33,9 +33,15 @@ class TemplateWriter:
         """Fill in the answers; none of them can fail."""
         for record, facts in drafts:
             pool = self._pools[facts.shape]
-            asked_whether = _ASKS_WHETHER.match(record.instruction) is not None
-            fitting = [n for n, line in enumerate(pool.lines) if asked_whether or not line.startswith("Yes")]
-            number = random.Random(f"{record.seed}/describe/answer").choice(fitting)
+            number = random.Random(f"{record.seed}/describe/answer").choice(_fitting(pool, record.instruction, facts))
             record.answer = finished(pool.lines[number].format(**facts.values))
             record.notes["template"] = f"{pool.name}#{number + 1}"
         return [None] * len(drafts)
+
+
+def _fitting(pool: Pool, instruction: str, facts: Facts) -> list[int]:
+    """The numbers of the templates that answer the instruction; where the noun is said anyway, those without it."""
+    asks_whether = _ASKS_WHETHER.match(instruction) is not None
+    fitting = [n for n, line in enumerate(pool.lines) if asks_whether or not line.startswith("Yes")]
+    says_noun = re.search(rf"\b{re.escape(facts.values['noun'])}\b", facts.values.get("description", ""))
+    return [n for n in fitting if says_noun and "{noun}" not in pool.lines[n]] or fitting

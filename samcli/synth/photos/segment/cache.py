@@ -1,4 +1,4 @@
-"""Masks that were made once: files named by what they were made of, so that other runs and changed settings agree."""
+"""Masks that were made once, in files named by what they were made of: a changed recipe keeps those that still hold."""
 
 import hashlib
 import json
@@ -7,23 +7,25 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from samcli.errors import UserError
 from samcli.files import atomic_write, contents_hash, read_json, sha256, write_json
-from samcli.synth.photos.record import Plain
 from samcli.synth.photos.segment.masks import Segmented
 from samcli.synth.photos.segment.segmenter import Identity
 from samcli.synth.photos.stage import Rejected
 
 VERSION = 1  # raise it when the code gives a photograph another mask
 DIRECTORY = "masks"
+UNREADABLE = contents_hash([Path()])  # what all files have in common that can't be read
 
 
-class Kept(Plain):
+class Kept(BaseModel):
     """What is known of a photograph's mask: its measures, or why there is none."""
 
-    measures: dict[str, float] = {}
+    model_config = ConfigDict(extra="forbid")
+
+    measures: dict[str, float] = Field(default_factory=dict)
     sha256: str | None = None  # of the mask's file
     reason: str | None = None
     detail: str = ""
@@ -31,7 +33,9 @@ class Kept(Plain):
 
 def key_of(photo: Path, identity: Identity) -> str:
     """Names a mask: a hash of the photograph's bytes, whatever it is called, and of all that segments it."""
-    made_of = {"photograph": contents_hash([photo]), "version": VERSION, **identity}
+    contents = contents_hash([photo])
+    known = str(photo) if contents == UNREADABLE else contents
+    made_of = {"photograph": known, "version": VERSION, **identity}
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 

@@ -5,11 +5,9 @@ Liu et al. 2023, "Grounding DINO"; Kirillov et al. 2023, "Segment Anything"; Rav
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-import transformers
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -28,6 +26,9 @@ from samcli.synth.photos.segment.segmenter import (
 )
 from samcli.synth.photos.stage import Rejected
 
+if TYPE_CHECKING:
+    import torch
+
 A_DETECTOR, A_SEGMENTER = "a detector", "a segmenter"
 CLASSES = {"sam": "Sam", "sam2": "Sam2", "sam2_video": "Sam2"}  # by a configuration's model type
 
@@ -43,10 +44,12 @@ class Detector:
     """Finds objects by what they are called; any model that transformers loads for zero-shot object detection."""
 
     def __init__(self, name: str, revision: str | None, recipe: MmlinkRecipe) -> None:
+        from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+
         directory = directory_of(name, A_DETECTOR, revision)
-        self._processor: Any = processor_from(transformers.AutoProcessor, directory, A_DETECTOR)
+        self._processor: Any = processor_from(AutoProcessor, directory, A_DETECTOR)
         self._model: Any = model_from(
-            transformers.AutoModelForZeroShotObjectDetection, directory, A_DETECTOR, recipe.device, recipe.dtype
+            AutoModelForZeroShotObjectDetection, directory, A_DETECTOR, recipe.device, recipe.dtype
         )
         self._thresholds = {
             "threshold": recipe.segment.box_threshold,
@@ -56,6 +59,8 @@ class Detector:
 
     def __call__(self, pictures: Sequence[Image.Image], noun: str) -> list[Boxes]:
         """The boxes in each of the pictures, which are of one size."""
+        import torch
+
         prompt = f"{noun.strip().lower().rstrip('.')}."  # the form of texts that these models were trained with
         inputs = self._processor(images=list(pictures), text=[prompt] * len(pictures), return_tensors="pt")
         inputs = on_model(inputs, self._model)
@@ -88,6 +93,8 @@ class BoxSegmenter:
     """Gives the mask of what is in a box: Segment Anything 1 or 2."""
 
     def __init__(self, name: str, revision: str | None, recipe: MmlinkRecipe) -> None:
+        import transformers
+
         directory = directory_of(name, A_SEGMENTER, revision)
         family = _family(name, directory)
         self._processor: Any = processor_from(getattr(transformers, f"{family}Processor"), directory, A_SEGMENTER)
@@ -108,7 +115,7 @@ class BoxSegmenter:
         return [(np.asarray(mask[0, 0]), float(fit)) for mask, fit in zip(masks, fits, strict=True)]
 
 
-def best_masks(model: Any, pixels: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def best_masks(model: Any, pixels: "torch.Tensor", boxes: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
     """For each picture the one of a model's three masks that it thinks fits best.
 
     Args:
@@ -119,6 +126,8 @@ def best_masks(model: Any, pixels: torch.Tensor, boxes: torch.Tensor) -> tuple[t
     Returns:
         Logits (pictures, 1, 1, mask height, mask width) and predicted IoU (pictures,), 0 to 1, on the CPU.
     """
+    import torch
+
     inputs = on_model({"pixel_values": pixels}, model)
     with torch.inference_mode():  # boxes stay precise: in bfloat16 they would move by some pixels
         outputs = model(**inputs, input_boxes=boxes.float().to(model.device), multimask_output=True)
@@ -131,7 +140,9 @@ def best_masks(model: Any, pixels: torch.Tensor, boxes: torch.Tensor) -> tuple[t
 
 def _family(name: str, directory: Path) -> str:
     """`Sam` or `Sam2`; raises UserError for other models, and where Segment Anything 2 lacks torchvision."""
-    kind = processor_from(transformers.AutoConfig, directory, A_SEGMENTER).model_type
+    from transformers import AutoConfig
+
+    kind = processor_from(AutoConfig, directory, A_SEGMENTER).model_type
     if kind not in CLASSES:
         raise UserError(f"segment.model {name} is a {kind} model; needed is Segment Anything 1 or 2")
     if CLASSES[kind] == "Sam2":

@@ -70,7 +70,8 @@ def reached(way: Mask) -> Mask:
     outer = np.zeros(count + 1, dtype=bool)
     outer[_at_border(labels)] = True
     outer[0] = False
-    return outer[labels]
+    found: Mask = outer[labels]
+    return found
 
 
 def grown(mask: Mask, steps: int = 1) -> Mask:
@@ -99,7 +100,8 @@ def _without_specks(mask: Mask, speck: float) -> Mask:
     small = np.bincount(labels.ravel(), minlength=count + 1) <= speck * mask.sum()
     small[_at_border(labels)] = False
     small[0] = False
-    return mask | small[labels]
+    filled: Mask = mask | small[labels]
+    return filled
 
 
 def _at_border(labels: NDArray[np.int32]) -> NDArray[np.int32]:

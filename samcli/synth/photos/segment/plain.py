@@ -25,10 +25,10 @@ BORDER = 0.02  # of the work size; how much of each side shows the backdrop
 PLAIN = 0.6  # share of the border that has to lie on one surface; objects may reach the border elsewhere
 SHADE = 40.0  # CIELAB lightness; a shadow takes no more from the backdrop
 GENTLE = 2.5  # CIELAB lightness a pixel of the work size; the edge of a soft shadow isn't steeper
+FOOT = 0.45  # of the object's height; soft shadows lie no higher
 OPENING = 0.001  # of the mask; smaller openings aren't told from noise
 ALIKE = 0.15  # of the tolerance; what is seen through an opening is on average no further from the backdrop's colour
 WHITE = 98.0  # CIELAB lightness; a lighter backdrop isn't told from white parts of the object
-_SAMPLES = 20_000  # pixels that a surface is fitted to
 _LINEAR = np.asarray(
     [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in np.arange(256) / 255],
     dtype=np.float32,
@@ -57,8 +57,8 @@ class Plain:
     def cut(self, photo: Image.Image, alpha: Image.Image | None = None) -> Segmented:
         """The object's mask; an alpha channel that leaves something out is taken as it is.
 
-        The score is the share of the mask's outline where the colour changes by more than the tolerance within a few
-        pixels: it falls where light parts run into the backdrop, and where a shadow was taken for the object.
+        The score is the share of the mask's outline where the colour changes by more than twice the tolerance within a
+        few pixels: it falls where light parts run into the backdrop, and where a shadow was taken for the object.
 
         Raises Rejected for a border that doesn't lie on one surface, and for a mask with nothing or everything in it.
         """
@@ -116,7 +116,8 @@ def _terms(places: Floats) -> Floats:
 
 def _distance(colours: Floats, others: Floats) -> Floats:
     difference = colours - others
-    return np.sqrt(np.einsum("...c,...c->...", difference, difference))
+    distance: Floats = np.sqrt(np.einsum("...c,...c->...", difference, difference))
+    return distance
 
 
 def _ground_of(colours: Floats, tolerance: float) -> Ground:
@@ -125,7 +126,7 @@ def _ground_of(colours: Floats, tolerance: float) -> Ground:
     thick = max(2, round(BORDER * max(height, width)))
     at_border = np.ones((height, width), dtype=bool)
     at_border[thick:-thick, thick:-thick] = False
-    places, border = _sample(_grid((height, width))[at_border], colours[at_border])
+    places, border = _grid((height, width))[at_border], colours[at_border]
     away = _distance(border, np.median(border, axis=0))
     ground = Ground(np.zeros((6, 3), dtype=np.float32))
     for reach in (3, 2, 1, 1):  # from one colour to a surface: what lies off it counts less and less
@@ -142,12 +143,6 @@ def _ground_of(colours: Floats, tolerance: float) -> Ground:
             f"{np.median(away):.1f}",
         )
     return ground
-
-
-def _sample(*arrays: Floats) -> list[Floats]:
-    """Every so many rows of all arrays alike, so that not too many are left."""
-    step = max(1, len(arrays[0]) // _SAMPLES)
-    return [array[::step] for array in arrays]
 
 
 def _fitted(places: Floats, colours: Floats) -> Ground:
@@ -172,7 +167,17 @@ def _shaded(colours: Floats, plain: Floats, near: Mask, tolerance: float) -> tup
     way = backdrop | (alike & (_slope(colours[..., 0]) <= GENTLE))
     wide = backdrop | (grown(shrunk(way)) & way)  # no leaking through a gap of one pixel in an outline
     found = grown(reached(wide) & ~backdrop, 2) & alike & ~backdrop
+    found &= _low(~backdrop)
     return backdrop | (found & near), found & ~near
+
+
+def _low(mask: Mask) -> Mask:
+    """The rows in which a mask's shadow may lie: above them light parts of the object would be taken for it."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    low = np.zeros_like(mask)
+    if len(rows):
+        low[rows[0] + round((1 - FOOT) * (rows[-1] - rows[0])) :] = True
+    return low
 
 
 def _slope(lightness: Floats) -> Floats:
@@ -182,7 +187,8 @@ def _slope(lightness: Floats) -> Floats:
     across = padded[:, 2:] - padded[:, :-2]
     down = down[:, :-2] + down[:, 1:-1] + down[:, 2:]
     across = across[:-2] + across[1:-1] + across[2:]
-    return np.sqrt(down * down + across * across) / 6
+    slope: Floats = np.sqrt(down * down + across * across) / 6
+    return slope
 
 
 def _openings(mask: Mask, away: Floats, plain: Floats, tolerance: float) -> Mask:
@@ -208,7 +214,7 @@ def _crispness(mask: Mask, colours: Floats, tolerance: float) -> float:
     padded = np.pad(colours, ((2, 2), (2, 2), (0, 0)), mode="edge")
     around = np.stack([padded[rows + down, columns + across] for down in range(5) for across in range(5)])
     change = around.max(axis=0) - around.min(axis=0)
-    return float((np.sqrt((change * change).sum(axis=-1)) > 1.5 * tolerance).mean())
+    return float((np.sqrt((change * change).sum(axis=-1)) > 2 * tolerance).mean())
 
 
 def _outlined(mask: Mask, shadow: Mask, pixels: NDArray[np.uint8], ground: Ground, tolerance: float) -> Mask:

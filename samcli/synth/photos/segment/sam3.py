@@ -1,11 +1,9 @@
-"""A mask for a noun phrase in one step: Segment Anything 3 (Carion et al. 2025, "SAM 3: Segment Anything with Concepts")."""
+"""A mask for a noun phrase in one step: Carion et al. 2025, "SAM 3: Segment Anything with Concepts"."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-import transformers
 
 from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.synth.photos.models import directory_of, model_from, processor_from
@@ -36,11 +34,13 @@ class Sam3:
     """The segmenter; nouns are in the singular, and of several objects of the name the surest is cut out."""
 
     def __init__(self, recipe: MmlinkRecipe) -> None:
+        from transformers import Sam3Model, Sam3Processor
+
         segment = recipe.segment
         directory = directory_of(segment.model, A_SEGMENTER, segment.model_revision)
         needs_torchvision(f"segment.model {segment.model}, a Segment Anything 3,", "segment.kind grounded or plain")
-        self._processor: Any = processor_from(transformers.Sam3Processor, directory, A_SEGMENTER)
-        self._model: Any = model_from(transformers.Sam3Model, directory, A_SEGMENTER, recipe.device, recipe.dtype)
+        self._processor: Any = processor_from(Sam3Processor, directory, A_SEGMENTER)
+        self._model: Any = model_from(Sam3Model, directory, A_SEGMENTER, recipe.device, recipe.dtype)
         self._threshold, self._mask_threshold = segment.box_threshold, segment.mask_threshold
         self._identity: Identity = {
             "segmenter": "sam3",
@@ -57,6 +57,8 @@ class Sam3:
 
     def __call__(self, photos: Sequence[Opened], noun: str) -> list[Segmented | Rejected]:
         """A mask for each photograph; also measured is the number of `instances`."""
+        import torch
+
         pictures = [photo for photo, _ in photos]
         inputs = self._processor(images=pictures, text=[noun] * len(pictures), return_tensors="pt")
         wanted = {name: inputs[name] for name in ("pixel_values", "input_ids", "attention_mask")}
@@ -86,6 +88,8 @@ def best_instances(
         mask_threshold: least probability of a mask's pixel.
         sizes: height and width of each picture.
     """
+    from torch.nn.functional import interpolate
+
     scores = outputs.pred_logits.float().sigmoid()
     if outputs.presence_logits is not None:
         scores = scores * outputs.presence_logits.float().sigmoid()
@@ -96,7 +100,7 @@ def best_instances(
             found.append(None)
             continue
         chances = masks[best].float().sigmoid()[None, None]
-        chances = torch.nn.functional.interpolate(chances, size=size, mode="bilinear", align_corners=False)[0, 0]
+        chances = interpolate(chances, size=size, mode="bilinear", align_corners=False)[0, 0]
         mask = np.asarray((chances > mask_threshold).cpu())
         found.append(Instance(mask, float(own[best]), int((own > threshold).sum())))
     return found

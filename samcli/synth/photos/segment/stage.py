@@ -24,6 +24,10 @@ class Wanted:
     segmenter: Segmenter
 
 
+Case = tuple[Wanted, Opened]
+Found = dict[str, Kept | Rejected]  # by key
+
+
 class Segment:
     """Gives every object its mask; whole pictures, as covers are, have none."""
 
@@ -38,9 +42,9 @@ class Segment:
     def __call__(self, records: Sequence[Record]) -> list[Record]:
         """Set mask and measures of every object, and a record's scores: the worst of its masks' measures."""
         cut = [record for record in records if record.is_open and self._setting.kind(record).form != "covers"]
-        wanted = [self._wanted(record, photo) for record in cut for photo in _photos(record)]
-        found = self._masks_of(wanted)
-        for_each(self.name, cut, lambda record: self._note(record, found))
+        wanted = {record.id: [self._wanted(record, subject.photo) for subject in record.subjects] for record in cut}
+        found = self._masks_of(one for own in wanted.values() for one in own)
+        for_each(self.name, cut, lambda record: self._note(record, wanted[record.id], found))
         return list(records)
 
     def _wanted(self, record: Record, photo: Photo) -> Wanted:
@@ -49,17 +53,16 @@ class Segment:
         segmenter = self._plain if self._setting.kind(record).form == "grid" else self._segmenter
         return Wanted(key_of(self._setting.root / photo.path, segmenter.identity(noun)), photo, noun, segmenter)
 
-    def _masks_of(self, wanted: Iterable[Wanted]) -> dict[str, Kept]:
+    def _masks_of(self, wanted: Iterable[Wanted]) -> Found:
         """What is kept under each of the keys, or made now and kept."""
-        found: dict[str, Kept] = {}
+        found: Found = {}
         missing: dict[str, Wanted] = {}
-        for one in wanted:
-            if one.key in found or one.key in missing:
-                continue
-            if (kept := self._masks.find(one.key)) is not None:
-                found[one.key] = kept
+        for key, one in {one.key: one for one in wanted}.items():
+            kept = self._masks.find(key)
+            if kept is None:
+                missing[key] = one
             else:
-                missing[one.key] = one
+                found[key] = kept
         for batch in self._batches(missing.values(), found):
             first, _ = batch[0]
             with enough_memory("while photographs were segmented", LESS_MEMORY):
@@ -68,19 +71,17 @@ class Segment:
                 found[one.key] = self._masks.keep(one.key, result)
         return found
 
-    def _batches(
-        self, wanted: Iterable[Wanted], found: dict[str, Kept]
-    ) -> Iterator[list[tuple[Wanted, Opened]]]:
+    def _batches(self, wanted: Iterable[Wanted], found: Found) -> Iterator[list[Case]]:
         """Photographs of one size and noun that follow one another, as many as their segmenter takes.
 
-        One that can't be read goes straight to `found`; it isn't kept, since its file may be mended.
+        One that can't be read goes straight to `found`; nothing is kept of it, since its file may be mended.
         """
-        batch: list[tuple[Wanted, Opened]] = []
+        batch: list[Case] = []
         for one in wanted:
             try:
                 opened = photograph(self._setting.root, one.photo)
             except Rejected as error:
-                found[one.key] = Kept(reason=error.reason, detail=error.detail)
+                found[one.key] = error
                 continue
             if batch and (len(batch) >= one.segmenter.batch or not _alike(batch[0], (one, opened))):
                 yield batch
@@ -89,12 +90,13 @@ class Segment:
         if batch:
             yield batch
 
-    def _note(self, record: Record, found: dict[str, Kept]) -> None:
-        for subject in record.subjects:
-            one = self._wanted(record, subject.photo)
+    def _note(self, record: Record, wanted: Sequence[Wanted], found: Found) -> None:
+        for subject, one in zip(record.subjects, wanted, strict=True):
             kept = found[one.key]
+            if isinstance(kept, Rejected):
+                raise kept
             if kept.reason is not None:
-                raise Rejected(kept.reason, f"{subject.photo.path}: {kept.detail}")
+                raise Rejected(kept.reason, f"{one.photo.path}: {kept.detail}")
             subject.mask, subject.measures = self._masks.path(one.key), dict(kept.measures)
         measures = [subject.measures for subject in record.subjects]
         record.scores |= {
@@ -107,11 +109,7 @@ class Segment:
             record.scores["mask_main_part"] = min(each["main_part"] for each in measures)
 
 
-def _photos(record: Record) -> list[Photo]:
-    return [subject.photo for subject in record.subjects]
-
-
-def _alike(first: tuple[Wanted, Opened], second: tuple[Wanted, Opened]) -> bool:
+def _alike(first: Case, second: Case) -> bool:
     """Whether two photographs can go through a model together, without being padded to one size."""
     (one, (photo, _)), (other, (next_photo, _)) = first, second
     return (one.segmenter, one.noun, photo.size) == (other.segmenter, other.noun, next_photo.size)
