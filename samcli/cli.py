@@ -142,8 +142,6 @@ def synth(
             f"--data-root is for photographs; {recipe} is of the embedded world (shipped: mmlink, mmlink-light)"
         )
     resolved = _recipe((SynthRecipe, MmlinkRecipe), recipe, settings, flags)
-    if engine not in ("local", "ray"):
-        raise UserError(f"--engine {engine}: there are local, for this machine, and ray, for a cluster")
     text = run_synth(
         resolved,
         out,

@@ -155,12 +155,12 @@ class AcceptRecipe(Section):
         4, description="least distance of the perceptual hashes of the shared object's two views"
     )
     scene_distance: Annotated[int, Field(ge=0, le=64)] = Field(
-        12, description="least distance of the perceptual hashes of the two pictures' backgrounds"
+        20, description="least distance of the perceptual hashes of the two pictures' backgrounds"
     )
     duplicate_distance: Annotated[int, Field(ge=-1, le=64)] = Field(
         6, description="pictures of two samples are the same up to this distance of perceptual hashes; -1: not asked"
     )
-    identity: Share = Field(0.5, description="least similarity of the shared object's two views")
+    identity: Share = Field(0.55, description="least similarity of the shared object's two views")
     identity_margin: Annotated[float, Field(ge=-1, le=1)] = Field(
         -1.0, description="least by which the views are more alike than the main object and a distractor"
     )

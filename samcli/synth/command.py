@@ -12,14 +12,14 @@ from samcli.run_directory import check_place, goes_on
 from samcli.synth.look.page import write_preview
 from samcli.synth.look.report import write_report
 from samcli.synth.look.single import show
-from samcli.synth.run import Engine, synthesise, work_of
+from samcli.synth.run import ENGINES, synthesise, work_of
 
 
 def run_synth(
     recipe: SynthRecipe | MmlinkRecipe,
     out: Path,
     *,
-    engine: Engine,
+    engine: str,
     shard: str | None,
     retry_failed: bool,
     overwrite: bool,
@@ -35,6 +35,8 @@ def run_synth(
     if dry_run:
         return _plan(recipe, out, overwrite)
     check_formats(export)
+    if engine not in ENGINES:
+        raise UserError(f"--engine {engine}: there are local, for this machine, and ray, for a cluster")
     mine = parse_shard(shard)
     summary = synthesise(recipe, out, shard=mine, retry_failed=retry_failed, overwrite=overwrite, engine=engine)
     lines = [_summary_line(summary)]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from samcli.console import progress, say, warn
 from samcli.errors import Interrupted, UserError
@@ -21,11 +21,10 @@ from samcli.synth.work import Bundle, Job, Made, Work
 from samcli.synth.workers import make_locally
 from samcli.synth.writer import lost_images, remove_leftovers
 
-Engine = Literal["local", "ray"]
 Shard = tuple[int, int]
 WHOLE: Shard = (0, 1)
 LOG = "log.jsonl"
-_ENGINES: dict[str, Callable[[Work, Path, Sequence[Bundle]], Generator[Made | None, None, None]]] = {
+ENGINES: dict[str, Callable[[Work, Path, Sequence[Bundle]], Generator[Made | None, None, None]]] = {
     "local": make_locally,
     "ray": make_on_ray,
 }
@@ -49,7 +48,7 @@ def synthesise(
     shard: Shard | None = None,
     retry_failed: bool = False,
     overwrite: bool = False,
-    engine: Engine = "local",
+    engine: str = "local",
 ) -> dict[str, Any]:
     """Make the recipe's samples below `out`, or go on making them, and return a summary (see `summarise`).
 
@@ -123,14 +122,14 @@ def _retries(work: Work, entries: Ledger, shard: Shard) -> list[Job]:
     return [Job(entry.id, entry.rejections) for entry in mine]
 
 
-def _work(work: Work, out: Path, shard: Shard, jobs: list[Job], engine: Engine) -> None:
+def _work(work: Work, out: Path, shard: Shard, jobs: list[Job], engine: str) -> None:
     """Do the jobs and note each as it is finished; stop between two of them when a signal came."""
     if not jobs:
         return
     part, tally = part_file(out, shard), _Tally()
     with (
         listening() as stop,
-        closing(_ENGINES[engine](work, out, work.bundles(jobs))) as finished,
+        closing(ENGINES[engine](work, out, work.bundles(jobs))) as finished,
         progress(f"making {work.title}", len(jobs)) as advance,
     ):
         for made in finished:
@@ -158,7 +157,7 @@ class _Tally:
         self.samples += len(made.entries)
         self.seconds.update(made.seconds)
 
-    def write(self, out: Path, shard: Shard, engine: Engine) -> None:
+    def write(self, out: Path, shard: Shard, engine: str) -> None:
         seconds = {name: round(spent, 3) for name, spent in self.seconds.items()}
         line = {"samples": self.samples, "shard": list(shard), "engine": engine, "seconds": seconds}
         JsonLines(out / LOG).append(line)
@@ -204,7 +203,8 @@ def _announce(summary: dict[str, Any], made_now: int) -> None:
         shown = ", ".join(map(str, summary["failed_ids"][:20])) + (", ..." if summary["failed"] > 20 else "")
         warn(f"{summary['failed']} samples failed: {shown}; why, says {MANIFEST}; --retry-failed tries them anew")
     if summary["rejected_samples"]:
-        say(f"{out}: {summary['rejected_samples']} of {summary['samples']} samples were rejected: {_commonest(summary)}")
+        count = f"{summary['rejected_samples']} of {summary['samples']} samples"
+        say(f"{out}: {count} were rejected: {_commonest(summary)}")
     if missing:
         say(f"{out}: this share is finished; {missing} samples are missing, which other shards or a plain call make")
     elif made_now == 0:

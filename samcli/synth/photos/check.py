@@ -21,7 +21,7 @@ from samcli.synth.photos.segment.grounded import Detector
 from samcli.synth.photos.stage import Rejected, Setting, for_each
 
 BINS = 12  # of a colour's channel
-SMOOTH = 1.0  # bins by which light may move a colour
+SMOOTH = 1.5  # bins by which light may move a colour
 DIGITS = 4
 SEEN = 256  # pixels a side at which colours are compared
 
