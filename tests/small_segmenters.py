@@ -1,6 +1,7 @@
 """Detectors and segmenters of random weights, saved as the hub's are: real classes, configurations and processors."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -31,7 +32,16 @@ from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPi
 SAM_SIDE = 64  # pixels
 SAM3_SIDE = 112
 # where the model looks for the tokens that part its phrases
-BERT_PLACES = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, ".": 1012, "?": 1029, "person": 1030, "chair": 1031}
+BERT_PLACES = {
+    "[PAD]": 0,
+    "[UNK]": 100,
+    "[CLS]": 101,
+    "[SEP]": 102,
+    ".": 1012,
+    "?": 1029,
+    "person": 1030,
+    "chair": 1031,
+}
 
 
 def save_detector(directory: Path, seed: int = 0) -> Path:
@@ -42,12 +52,9 @@ def save_detector(directory: Path, seed: int = 0) -> Path:
     vocabulary.write_text("".join(f"{words.get(place, f'[unused{place}]')}\n" for place in range(1040)))
     tokenizer = BertTokenizer(vocab=str(vocabulary))
     images = GroundingDinoImageProcessorPil(size={"shortest_edge": 64, "longest_edge": 96})
-    swin = SwinConfig(
-        image_size=64, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1], window_size=4, out_indices=[2, 3, 4]
-    )
-    bert = BertConfig(
-        vocab_size=1040, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
-    )
+    levels: dict[str, Any] = {"out_indices": [2, 3, 4]}
+    swin = SwinConfig(image_size=64, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1], window_size=4, **levels)
+    bert = BertConfig(vocab_size=1040, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     config = GroundingDinoConfig(
         backbone_config=swin,
         text_config=bert,
@@ -177,3 +184,27 @@ def sam3(seed: int = 0) -> Sam3Model:
     torch.manual_seed(seed)
     model: Sam3Model = Sam3Model(config).eval()
     return model
+
+
+def save_sam2(directory: Path) -> Path:
+    """A Segment Anything 2 with its processor, which wants torchvision; return its directory."""
+    from transformers import Sam2Processor
+    from transformers.models.sam2.image_processing_sam2 import Sam2ImageProcessor
+
+    sam2().save_pretrained(directory)
+    square, low = ({"height": side, "width": side} for side in (SAM_SIDE, SAM_SIDE // 4))
+    Sam2Processor(Sam2ImageProcessor(size=square, mask_size=low)).save_pretrained(directory)
+    return directory
+
+
+def save_sam3(directory: Path) -> Path:
+    """A Segment Anything 3 with its processor, which wants torchvision; return its directory."""
+    from transformers import CLIPTokenizer, Sam3Processor
+    from transformers.models.sam3.image_processing_sam3 import Sam3ImageProcessor
+
+    sam3().save_pretrained(directory)
+    square, low = ({"height": side, "width": side} for side in (SAM3_SIDE, SAM3_SIDE // 4))
+    words = ("<|startoftext|>", "<|endoftext|>", *"abcdefghijklmnopqrstuvwxyz", *(f"{letter}</w>" for letter in "nor"))
+    tokenizer = CLIPTokenizer(vocab={word: number for number, word in enumerate(words)}, merges=[])
+    Sam3Processor(Sam3ImageProcessor(size=square, mask_size=low), tokenizer).save_pretrained(directory)
+    return directory

@@ -19,6 +19,7 @@ from samcli.synth.ledger import MANIFEST, Entry, Ledger, part_paths
 from samcli.synth.pipeline import Draft
 
 IMAGES = "images"
+COMPRESSION = 1  # of PNG files: half the time of the default, for 8 % larger files
 
 
 def write_sample(out: Path, draft: Draft, stages: Iterable[str], rejections: list[str]) -> Entry:
@@ -29,7 +30,7 @@ def write_sample(out: Path, draft: Draft, stages: Iterable[str], rejections: lis
             raise RuntimeError(f"no stage painted picture {number} of sample {draft.index}")
         name = f"{IMAGES}/{draft.index:08d}_{number}.png"
         buffer = io.BytesIO()
-        frame.picture.save(buffer, "PNG")
+        frame.picture.save(buffer, "PNG", compress_level=COMPRESSION)
         images[name] = _write(out / name, buffer.getvalue())
     manifest = {
         "id": draft.index,

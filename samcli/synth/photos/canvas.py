@@ -1,25 +1,15 @@
 """A picture's canvas, drawn anew from its record whenever a stage needs it: objects on grey ground, and their mask."""
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from functools import lru_cache
 
-from samcli.synth.photos.photographs import cutout
+from PIL import Image, ImageChops
+
+from samcli.synth.photos.photographs import KEPT, Cut, cut_of, cutout_of
 from samcli.synth.photos.record import Place, Subject, View
 from samcli.synth.photos.stage import Setting
 
 NEUTRAL = (200, 200, 200)
 WHITE = (255, 255, 255)
-
-
-def layer(setting: Setting, subject: Subject) -> Image.Image:
-    """The object at its place on a transparent sheet of the canvas's size, RGBA with colours multiplied by alpha."""
-    size = setting.recipe.size
-    place = placed(subject)
-    sheet = Image.new("RGBA", (size, size))
-    scaled = cutout(setting, subject).resize((place.width, place.height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    sheet.paste(scaled, (place.left, place.top))
-    return sheet
 
 
 def placed(subject: Subject) -> Place:
@@ -30,22 +20,35 @@ def placed(subject: Subject) -> Place:
 
 
 def foreground(setting: Setting, view: View) -> Image.Image:
-    """All objects of a picture on a transparent sheet, the nearer (lower) ones in front."""
-    size = setting.recipe.size
-    sheet: NDArray[np.float32] = np.zeros((size, size, 4), dtype=np.float32)
-    one = np.float32(1)
-    for subject in sorted(view.subjects, key=lambda each: placed(each).top + placed(each).height):
-        top = np.asarray(layer(setting, subject), dtype=np.float32)
-        sheet = top + sheet * (one - top[..., 3:] / np.float32(255))
-    return Image.fromarray(sheet.round().clip(0, 255).astype(np.uint8), "RGBA")
+    """All objects of a picture on a transparent sheet of the canvas's size, the nearer (lower) ones in front.
+
+    RGBA with colours multiplied by alpha; it is kept for others who ask, so it mustn't be changed in place. Raises
+    Rejected as `cutout` does.
+    """
+    nearest_last = sorted(view.subjects, key=lambda each: placed(each).top + placed(each).height)
+    shown = tuple((cut_of(setting, subject), tuple(placed(subject).model_dump().values())) for subject in nearest_last)
+    return _foreground(shown, setting.recipe.size)
+
+
+@lru_cache(maxsize=KEPT)
+def _foreground(shown: tuple[tuple[Cut, tuple[int, ...]], ...], size: int) -> Image.Image:
+    sheet = Image.new("RGBA", (size, size))
+    for cut, (left, top, width, height) in shown:
+        scaled = cutout_of(cut).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        box = (left, top, left + width, top + height)
+        sheet.paste(_blended(scaled, sheet.crop(box)), box)
+    return sheet
 
 
 def over(objects: Image.Image, ground: Image.Image) -> Image.Image:
     """Objects, RGBA with colours multiplied by alpha, in front of an RGB picture of the same size."""
-    front: NDArray[np.float32] = np.asarray(objects, dtype=np.float32)
-    behind: NDArray[np.float32] = np.asarray(ground.convert("RGB"), dtype=np.float32)
-    blended = front[..., :3] + behind * (1 - front[..., 3:] / 255)
-    return Image.fromarray(blended.round().clip(0, 255).astype(np.uint8), "RGB")
+    return _blended(objects, ground.convert("RGBA")).convert("RGB")
+
+
+def _blended(front: Image.Image, behind: Image.Image) -> Image.Image:
+    """Two RGBA pictures, colours multiplied by alpha, one in front of the other."""
+    gap = ImageChops.invert(front.getchannel("A"))
+    return ImageChops.add(front, ImageChops.multiply(behind, Image.merge("RGBA", (gap,) * 4)))
 
 
 def on_ground(objects: Image.Image, colour: tuple[int, int, int] = NEUTRAL) -> Image.Image:

@@ -23,7 +23,7 @@ from samcli.synth.photos.stage import Rejected, Setting, for_each
 BINS = 12  # of a colour's channel
 SMOOTH = 1.5  # bins by which light may move a colour
 DIGITS = 4
-SEEN = 256  # pixels a side at which colours are compared
+SEEN = 128  # pixels of the longer side at which colours are compared
 
 
 class Check:
@@ -115,24 +115,20 @@ class Check:
 
 
 def colour_histogram(cut: Image.Image) -> NDArray[np.float64]:
-    """The shares of an object's colours, (BINS, BINS, BINS) over hue-independent light and two opponent channels.
+    """The shares of an object's colours, (BINS, BINS, BINS): light, red against green, yellow against blue.
 
-    `cut` is RGBA with colours multiplied by alpha; light, which differs between photographs, is levelled out.
+    `cut` is RGBA with colours multiplied by alpha; mean light, which differs between photographs, is taken out.
     """
-    small = cut.copy()
-    small.thumbnail((SEEN, SEEN))
-    pixels = np.asarray(small, dtype=np.float64).reshape(-1, 4)
+    pixels = np.asarray(cut.reduce(max(1, max(cut.size) // SEEN)), dtype=np.float32).reshape(-1, 4)
     pixels = pixels[pixels[:, 3] > 128]
     if not len(pixels):
         return np.zeros((BINS,) * 3)
-    colours = pixels[:, :3] / pixels[:, 3:]
-    light = colours.mean(axis=1)
-    light = light - light.mean() + 0.5
-    opponent = np.stack(
-        [light, colours[:, 0] - colours[:, 1] + 0.5, (colours[:, 0] + colours[:, 1]) / 2 - colours[:, 2] + 0.5], 1
-    )
-    counts, _ = np.histogramdd(opponent, bins=BINS, range=((0, 1),) * 3)
-    smooth: NDArray[np.float64] = gaussian_filter(counts, SMOOTH, mode="constant")
+    red, green, blue = (pixels[:, channel] / pixels[:, 3] for channel in range(3))
+    light = (red + green + blue) / 3
+    opponent = (light - light.mean() + 0.5, red - green + 0.5, (red + green) / 2 - blue + 0.5)
+    places = [np.clip(axis * BINS, 0, BINS - 1).astype(np.intp) for axis in opponent]
+    counts = np.bincount((places[0] * BINS + places[1]) * BINS + places[2], minlength=BINS**3).reshape((BINS,) * 3)
+    smooth: NDArray[np.float64] = gaussian_filter(counts.astype(np.float64), SMOOTH, mode="constant")
     return np.divide(smooth, max(smooth.sum(), 1e-12))
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ SHRINK = 0.9
 WIDEST = 0.9  # of the canvas
 LOWEST_BAND = 0.7  # of the canvas: objects stand on something, so their lower edge is below this line
 EDGE = 0.01  # of the canvas, kept free on all sides
+MEETING = 0.3  # of the smaller box: objects whose boxes share more are taken to meet
+OUTLINE = 96  # pixels of the longer side of an object's outline
 COARSE = 4  # pixels of the canvas to one of the maps on which overlap is looked for
 COLUMNS, ROWS = 3, 2  # of a grid
 GRID_FILL = (0.55, 0.85)  # of a cell
@@ -62,15 +65,24 @@ def arrange(rng: random.Random, cuts: Sequence[Image.Image], size: int, compose:
     Their masks, widened by the gap, don't meet, though their boxes may. After `TRIES` tries all shrink a little. Raises
     Rejected after `SHRINKS` rounds of that.
     """
+    outlines = [outline(cut) for cut in cuts]
     for shrink in range(SHRINKS + 1):
         for _ in range(TRIES):
             places = [
                 _drop(rng, cut, size, compose.other if number else compose.main, SHRINK**shrink)
                 for number, cut in enumerate(cuts)
             ]
-            if len(places) == 1 or _are_apart(cuts, places, size, compose.gap):
+            if all(
+                _are_apart(*pair, size, compose.gap) for pair in combinations(zip(outlines, places, strict=True), 2)
+            ):
                 return places
     raise Rejected(NO_ROOM)
+
+
+def outline(cut: Image.Image) -> Image.Image:
+    """A small copy of a cut-out's alpha, large where anything of it is."""
+    alpha = cut.getchannel("A").point(lambda level: 255 * (level > 0))
+    return alpha.reduce(max(1, max(alpha.size) // OUTLINE))
 
 
 def _drop(rng: random.Random, cut: Image.Image, size: int, heights: tuple[float, float], factor: float) -> Place:
@@ -86,25 +98,37 @@ def _drop(rng: random.Random, cut: Image.Image, size: int, heights: tuple[float,
     )
 
 
-def _are_apart(cuts: Sequence[Image.Image], places: Sequence[Place], size: int, gap: int) -> bool:
-    """Whether no two masks come closer than the gap, as far as a coarse map tells."""
-    taken: NDArray[np.bool_] = np.zeros((size // COARSE + 2, size // COARSE + 2), dtype=bool)
-    for cut, place in zip(cuts, places, strict=True):
-        mask = coarse_mask(cut, place, taken.shape[0])
-        if (mask & taken).any():
-            return False
-        taken |= binary_dilation(mask, iterations=-(-gap // COARSE) + 1)
-    return True
+Placed = tuple[Image.Image, Place]  # an outline and where it is
 
 
-def coarse_mask(cut: Image.Image, place: Place, side: int) -> NDArray[np.bool_]:
+def _are_apart(one: Placed, other: Placed, size: int, gap: int) -> bool:
+    """Whether no masks come closer than the gap, as far as a coarse map tells; most boxes need no map."""
+    across, down = _shared_sides(one[1], other[1])
+    if min(across, down) <= -gap:
+        return True
+    smaller = min(place.width * place.height for _, place in (one, other))
+    if min(across, down) > 0 and across * down > MEETING * smaller:
+        return False
+    side = -(-size // COARSE) + 1
+    first, second = (coarse_mask(mask, place, side) for mask, place in (one, other))
+    return not (first & binary_dilation(second, iterations=-(-gap // COARSE) + 1)).any()
+
+
+def _shared_sides(one: Place, other: Place) -> tuple[int, int]:
+    """Width and height of what two boxes share, negative by as much as they are apart."""
+    across = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    down = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    return across, down
+
+
+def coarse_mask(mask: Image.Image, place: Place, side: int) -> NDArray[np.bool_]:
     """Where a placed object is, on a map of `side` cells a side, each `COARSE` pixels of the canvas."""
-    mask = np.zeros((side, side), dtype=bool)
+    taken = np.zeros((side, side), dtype=bool)
     left, top = place.left // COARSE, place.top // COARSE
     right, bottom = -(-(place.left + place.width) // COARSE), -(-(place.top + place.height) // COARSE)
-    small = cut.getchannel("A").resize((max(1, right - left), max(1, bottom - top)), Image.Resampling.BOX)
-    mask[top : top + small.height, left : left + small.width] = (np.asarray(small) > 0)[: side - top, : side - left]
-    return mask
+    small = mask.resize((max(1, right - left), max(1, bottom - top)), Image.Resampling.BOX)
+    taken[top : top + small.height, left : left + small.width] = (np.asarray(small) > 0)[: side - top, : side - left]
+    return taken
 
 
 def grid(rng: random.Random, cuts: Sequence[Image.Image], size: int) -> list[Place]:

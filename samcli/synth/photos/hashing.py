@@ -10,6 +10,8 @@ from PIL import Image
 
 from samcli.synth.photos.canvas import NEUTRAL, on_ground
 
+SEEN = 128  # pixels a side of what is hashed around objects
+
 
 def hash_of(picture: Image.Image) -> str:
     """The picture's hash, 16 hexadecimal digits."""
@@ -21,8 +23,10 @@ def hash_around(picture: Image.Image, objects: Image.Image) -> str:
 
     Where they are, the mean colour of the rest stands in for them.
     """
-    pixels: NDArray[np.uint8] = np.array(picture.convert("RGB"))
-    outside = np.asarray(objects.convert("L")) == 0
+    small = picture.convert("RGB").resize((SEEN, SEEN), Image.Resampling.BOX)
+    inside = objects.convert("L").resize((SEEN, SEEN), Image.Resampling.BOX)
+    pixels: NDArray[np.uint8] = np.array(small)
+    outside = np.asarray(inside) == 0
     pixels[~outside] = pixels[outside].mean(axis=0).round() if outside.any() else NEUTRAL
     return hash_of(Image.fromarray(pixels))
 

@@ -4,10 +4,12 @@ import math
 import random
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from scipy.ndimage import minimum_filter
 
 from samcli.data.image import open_image, open_with_alpha
 from samcli.errors import UserError
@@ -15,9 +17,11 @@ from samcli.synth.photos.record import Photo, Subject
 from samcli.synth.photos.stage import Rejected, Setting
 
 LEAST_SIDE = 32  # pixels; a smaller photograph shows nothing
-LARGEST_SIDE = 2048  # pixels; larger ones are shrunk to it, everywhere alike
+LARGEST_SIDE = 1536  # pixels; larger ones are shrunk to it, everywhere alike
 Corners = list[tuple[float, float]]
+KEPT = 40  # of photographs and cut-outs: those of a chunk of eight pairs with a distractor each, and some more
 UNREADABLE, TINY = "photograph unreadable", "photograph too small"
+NOTHING = "nothing was segmented"
 
 
 def photograph(root: Path, photo: Photo) -> tuple[Image.Image, Image.Image | None]:
@@ -28,7 +32,7 @@ def photograph(root: Path, photo: Photo) -> tuple[Image.Image, Image.Image | Non
     return _photograph(root, photo.path)
 
 
-@lru_cache(maxsize=16)  # stages that follow one another open the same few
+@lru_cache(maxsize=KEPT)  # stages that follow one another open the same ones
 def _photograph(root: Path, path: str) -> tuple[Image.Image, Image.Image | None]:
     place = root / path
     try:
@@ -52,36 +56,56 @@ def _within(size: tuple[int, int], most: int) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
+class Cut(NamedTuple):
+    """All that decides what a cut-out looks like."""
+
+    root: Path
+    out: Path
+    path: str
+    mask: str | None
+    warp: str | None
+    erode: int
+    feather: float
+    most: int  # pixels of its longer side: no more than a canvas can show
+
+
+def cut_of(setting: Setting, subject: Subject) -> Cut:
+    """How the subject is cut out of its photograph."""
+    recipe, place = setting.recipe, (setting.root, setting.out, subject.photo.path)
+    return Cut(*place, subject.mask, subject.warp, recipe.compose.erode, recipe.compose.feather, recipe.size)
+
+
 def cutout(setting: Setting, subject: Subject) -> Image.Image:
     """The object alone, RGBA with colours multiplied by alpha, cropped to its mask: eroded, feathered, warped.
 
-    Raises Rejected when the photograph can't be read, was not segmented or nothing is left of the mask.
+    It is kept for others who ask, so it mustn't be changed in place. Raises Rejected when the photograph can't be read,
+    was not segmented or nothing is left of the mask.
     """
-    compose = setting.recipe.compose
-    return _cutout(
-        setting.root, setting.out, subject.photo.path, subject.mask, subject.warp,
-        compose.erode, compose.feather,
-    )  # fmt: skip
+    return cutout_of(cut_of(setting, subject))
 
 
-@lru_cache(maxsize=32)
-def _cutout(
-    root: Path, out: Path, path: str, mask: str | None, warp: str | None, erode: int, feather: float
-) -> Image.Image:
-    photo, _ = _photograph(root, path)
-    if mask is None:
-        raise Rejected("nothing was segmented", path)
+@lru_cache(maxsize=KEPT)
+def cutout_of(cut: Cut) -> Image.Image:
+    """See `cutout`."""
+    photo, _ = _photograph(cut.root, cut.path)
+    if cut.mask is None:
+        raise Rejected(NOTHING, cut.path)
     try:
-        whole = open_image(out / mask).convert("L")
+        mask = open_image(cut.out / cut.mask).convert("L")
     except UserError as error:
         raise Rejected("mask unreadable", str(error)) from error
-    if whole.size != photo.size:
-        raise Rejected("photograph changed", f"{path} is {photo.size}, its mask {whole.size}")
-    soft = softened(whole, erode, feather)
-    if (box := soft.getbbox()) is None:
-        raise Rejected("nothing was segmented", path)
-    own = _own_colours(photo.crop(box), soft.crop(box), backdrop_colour(photo, whole))
-    return own if warp is None else warped(own, warp)
+    if mask.size != photo.size:
+        raise Rejected("photograph changed", f"{cut.path} is {photo.size}, its mask {mask.size}")
+    if (box := mask.getbbox()) is None:
+        raise Rejected(NOTHING, cut.path)
+    ground = backdrop_colour(photo, mask)
+    size = _within((box[2] - box[0], box[3] - box[1]), cut.most)
+    shown, cover = (one.resize(size, Image.Resampling.HAMMING, box, reducing_gap=2.0) for one in (photo, mask))
+    soft = softened(cover, cut.erode, cut.feather)
+    if (inner := soft.getbbox()) is None:
+        raise Rejected(NOTHING, cut.path)
+    own = _own_colours(shown.crop(inner), soft.crop(inner), ground)
+    return own if cut.warp is None else warped(own, cut.warp)
 
 
 def softened(mask: Image.Image, erode: int, feather: float) -> Image.Image:
@@ -91,7 +115,8 @@ def softened(mask: Image.Image, erode: int, feather: float) -> Image.Image:
     """
     inset = erode + max(0, math.ceil(feather) - 1)
     if inset:
-        mask = mask.filter(ImageFilter.MinFilter(2 * inset + 1))
+        shrunk = minimum_filter(np.asarray(mask), 2 * inset + 1, mode="constant", cval=0)
+        mask = Image.fromarray(shrunk)
     return mask.filter(ImageFilter.GaussianBlur(feather)) if feather else mask
 
 
@@ -104,9 +129,13 @@ def backdrop_colour(photo: Image.Image, mask: Image.Image) -> NDArray[np.float32
 
 def _own_colours(photo: Image.Image, alpha: Image.Image, ground: NDArray[np.float32]) -> Image.Image:
     """RGBA with colours multiplied by alpha, without the ground that shines through at soft edges."""
-    cover = np.asarray(alpha, dtype=np.float32)[..., None] / 255
-    own = np.clip(np.asarray(photo, dtype=np.float32) - ground * (1 - cover), 0, 255 * cover)
-    return Image.fromarray(np.concatenate([own, cover * 255], axis=-1).round().astype(np.uint8), "RGBA")
+    cover = np.asarray(alpha)
+    own = np.dstack([np.asarray(photo), cover])
+    own[cover == 0] = 0
+    soft = (cover > 0) & (cover < 255)
+    share = cover[soft, None].astype(np.float32) / 255
+    own[soft, :3] = np.clip(own[soft, :3] - ground * (1 - share), 0, 255 * share).round().astype(np.uint8)
+    return Image.fromarray(own, "RGBA")
 
 
 def warped(cut: Image.Image, seed: str) -> Image.Image:

@@ -4,11 +4,12 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from samcli.synth.world.pen import PALETTE, RGB, Fill, Pen, Point, darker, lighter, luminance
+from samcli.synth.world.pen import PALETTE, RGB, Fill, Pen, Point, Stamp, darker, outline_of, shaded
 from samcli.synth.world.symbols import backing, draw_symbol, oval, turned
 from samcli.synth.world.things import Thing
 
 Outline = tuple[Point, ...]
+_MODEL = "black"  # the only colour all of whose tints differ
 
 
 def _rounded(corners: Outline, cut: float) -> Outline:
@@ -50,10 +51,6 @@ def aspect(thing: Thing) -> float:
     return 1.0
 
 
-def _side(colour: RGB) -> RGB:
-    return lighter(colour, 0.3) if luminance(colour) < 60 else darker(colour, 0.45)
-
-
 @dataclass(frozen=True)
 class Place:
     """Where a badge lies on the sheet: its outline, its middle and its scale."""
@@ -76,15 +73,30 @@ def _place(badge: str, variant: int) -> Place:
     return Place(outline, middle, scale)
 
 
+@lru_cache(maxsize=128)
+def _stamp(sheet: tuple[int, float], badge: str, pattern: str, variant: int) -> Stamp:
+    """A badge in the tints of `_MODEL`."""
+    pen, place, (across, down) = Pen(*sheet), _place(badge, variant), EDGES[variant]
+    ground = Fill(_MODEL, pattern)
+    for share in (1.0, 0.5) if across or down else ():
+        pen.polygon([(x + across * share, y + down * share) for x, y in place.outline], shaded(ground.rgb))
+    pen.polygon(place.outline, ground)
+    pen.line((*place.outline, place.outline[0]), darker(ground.rgb, 0.55), 0.02)
+    return pen.stamp()
+
+
+def _tints(ground: Fill) -> tuple[RGB, ...]:
+    side = shaded(ground.rgb)
+    return ground.rgb, ground.mark, outline_of(ground.rgb), side, outline_of(side), darker(ground.rgb, 0.55)
+
+
 def draw(pen: Pen, thing: Thing, variant: int) -> None:
     """Draw an icon: straight, turned, with an edge below, or squeezed with an edge at its side."""
     words = thing.attributes
     ground, colour = Fill(words["ground"], words["pattern"]), PALETTE[words["colour"]]
-    place, (across, down) = _place(words["badge"], variant), EDGES[variant]
-    for share in (1.0, 0.5) if across or down else ():
-        pen.polygon([(x + across * share, y + down * share) for x, y in place.outline], _side(ground.rgb))
-    pen.polygon(place.outline, ground)
-    pen.line((*place.outline, place.outline[0]), darker(ground.rgb, 0.55), 0.02)
+    place = _place(words["badge"], variant)
+    stamp = _stamp((pen.height, pen.aspect), words["badge"], words["pattern"], variant)
+    pen.lay(stamp, dict(zip(_tints(Fill(_MODEL, ground.pattern)), _tints(ground), strict=True)))
     centre = (place.middle[0], place.middle[1] + SYMBOL_LIFTS.get(words["badge"], 0.0))
     size = SYMBOL_SIZES[words["badge"]] * place.scale / 0.485
     draw_symbol(pen, words["kind"], centre, size, colour, backing(colour), TURNS[variant], SQUEEZES[variant])

@@ -5,7 +5,7 @@ one byte a pixel, the number of its colour; the colours come in once at the end,
 every edge.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -98,13 +98,24 @@ def _marks(pattern: str, width: int, height: int, period: int) -> Image.Image:
     return image
 
 
+def shaded(colour: RGB) -> RGB:
+    """The colour of a side that is turned away; lighter where the front is nearly black, so that it can be told."""
+    return lighter(colour, 0.3) if luminance(colour) < 60 else darker(colour, 0.45)
+
+
+def outline_of(colour: RGB) -> RGB:
+    """The colour of the line around a shape of this colour."""
+    return darker(colour, 0.45)
+
+
 @dataclass(frozen=True)
 class Stamp:
-    """Shapes that were drawn once, to be laid onto sheets of the same size in any colours."""
+    """Shapes that were drawn once, to be laid onto other sheets of the same size, in other colours."""
 
-    inks: Image.Image  # which colour each pixel has, from 1
+    inks: Image.Image  # numbers of colours
     mask: Image.Image
     corner: tuple[int, int]
+    colours: tuple[RGB, ...]
 
 
 class Pen:
@@ -137,7 +148,7 @@ class Pen:
 
     def _paint(self, shape: str, where: Sequence[Point] | Box, fill: Fill | RGB, outline: bool, **more: float) -> None:
         ground = fill.rgb if isinstance(fill, Fill) else fill
-        edge = self._ink(darker(ground, 0.45)) if outline else None
+        edge = self._ink(outline_of(ground)) if outline else None
         width = self._line if outline else 0
         draw = getattr(self._pen, shape)
         if isinstance(fill, Fill) and fill.pattern != "plain":
@@ -193,14 +204,14 @@ class Pen:
         self._pen.arc(self._box(box), start, end, fill=self._ink(colour), width=max(1, round(width * self.scale)))
 
     def stamp(self) -> Stamp:
-        """What has been drawn, as a stamp; its colours are numbered in the order in which they were first used."""
+        """What has been drawn so far."""
         box = self.sheet.getbbox() or (0, 0, 1, 1)
         inks = self.sheet.crop(box)
-        return Stamp(inks, inks.point(_COVER, "1"), box[:2])
+        return Stamp(inks, inks.point(_COVER, "1"), box[:2], tuple(self._inks))
 
-    def lay(self, stamp: Stamp, colours: Sequence[RGB]) -> None:
-        """Lay a stamp onto the sheet, in these colours."""
-        table = [0, *map(self._ink, colours)]
+    def lay(self, stamp: Stamp, colours: Mapping[RGB, RGB]) -> None:
+        """Lay a stamp onto the sheet, with other colours in place of some of its own."""
+        table = [0, *(self._ink(colours.get(colour, colour)) for colour in stamp.colours)]
         inks = stamp.inks.point(table + [0] * (256 - len(table)))
         self.sheet.paste(inks, stamp.corner, stamp.mask)
 

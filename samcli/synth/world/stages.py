@@ -21,7 +21,7 @@ PHOTO_HEIGHT = 160
 STUDIO = (236, 236, 232)
 MARGIN = 8
 LEAST_SIDE = 0.12  # of the canvas (the 64 of 512 pixels that photographs are held to)
-_GREY = np.asarray(NEUTRAL, dtype=np.float32)
+_GREY = np.asarray(NEUTRAL, dtype=np.int32)
 _ELSEWHERE = ("animal", "vehicle")
 
 
@@ -93,9 +93,9 @@ def inpaint(draft: Draft) -> Draft:
 def _stand_in(canvas: Image.Image, mask: Image.Image, scene: Image.Image) -> Image.Image:
     """The canvas's subjects before the scene; the canvas's grey, which shines through at soft edges, is taken out."""
     if box := mask.getbbox():
-        gap = 1 - np.asarray(mask.crop(box), dtype=np.float32)[..., None] / 255
-        added = (np.asarray(scene.crop(box), dtype=np.float32) - _GREY) * gap
-        shown = (np.asarray(canvas.crop(box)) + added).round().clip(0, 255).astype(np.uint8)
+        gap = 255 - np.asarray(mask.crop(box)).astype(np.int32)[..., None]
+        added = ((np.asarray(scene.crop(box)) - _GREY) * gap + 127) // 255
+        shown = (np.asarray(canvas.crop(box)) + added).clip(0, 255).astype(np.uint8)
         scene.paste(Image.fromarray(shown), box)
     return scene
 

@@ -10,6 +10,7 @@ from samcli.synth.world.pen import RGB, Pen, Point, Stamp, darker, lighter, lumi
 CREAM: RGB = (254, 248, 230)
 INK: RGB = (46, 42, 56)
 OUTLINE = 0.02
+_LAYERS: tuple[RGB, ...] = tuple((number, 0, 0) for number in range(5))  # colours of stamps, for others to replace
 HALO = 0.045
 
 Line = tuple[Point, ...]
@@ -238,13 +239,13 @@ def _placed(symbol: Symbol, centre: Point, size: float, turn: float, squeeze: fl
 def _stamp(
     sheet: tuple[int, float], symbol: str, centre: Point, size: float, haloed: bool, turn: float, squeeze: float
 ) -> Stamp:
-    """The layers of a symbol: its halo's edge and its halo if it has one, its edge, itself, its marks."""
+    """A symbol in the colours of `_LAYERS`: its halo's edge and its halo if it has one, its edge, itself, its marks."""
     pen, placed = Pen(*sheet), _placed(SYMBOLS[symbol], centre, size, turn, squeeze)
     margins = (HALO + 0.012, HALO, OUTLINE / 2, 0.0) if haloed else (OUTLINE / 2, 0.0)
-    for number, margin in enumerate(margins):
-        _layer(pen, placed, (number, 0, 0), margin)
+    for colour, margin in zip(_LAYERS[-len(margins) - 1 :], margins, strict=False):
+        _layer(pen, placed, colour, margin)
     for points, width in placed.marks:
-        pen.line(points, (len(margins), 0, 0), width)
+        pen.line(points, _LAYERS[-1], width)
     return pen.stamp()
 
 
@@ -264,6 +265,6 @@ def draw_symbol(
     """
     edge = darker(colour, 0.5)
     inner = lighter(colour, 0.5) if luminance(colour) < 60 else edge
-    behind = () if halo is None else (darker(halo, 0.5), halo)
+    behind = (edge, edge) if halo is None else (darker(halo, 0.5), halo)
     stamp = _stamp((pen.height, pen.aspect), symbol, centre, size, halo is not None, turn, squeeze)
-    pen.lay(stamp, (*behind, edge, colour, inner))
+    pen.lay(stamp, dict(zip(_LAYERS, (*behind, edge, colour, inner), strict=True)))

@@ -102,11 +102,13 @@ class Segment:
         record.scores |= {
             "mask_score": min(each["score"] for each in measures),
             "mask_area_least": min(each["area"] for each in measures),
-            "mask_area_most": max(each["area"] for each in measures),
             "mask_holes": max(each["holes"] for each in measures),
         }
-        if self._setting.kind(record).form != "grid":  # icons are often of several parts
-            record.scores["mask_main_part"] = min(each["main_part"] for each in measures)
+        if self._setting.kind(record).form != "grid":  # icons fill their pictures, and are often of several parts
+            record.scores |= {
+                "mask_area_most": max(each["area"] for each in measures),
+                "mask_main_part": min(each["main_part"] for each in measures),
+            }
 
 
 def _alike(first: Case, second: Case) -> bool:
