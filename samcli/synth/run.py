@@ -119,7 +119,7 @@ def _missing(work: Work, out: Path, entries: Ledger, shard: Shard) -> list[Job]:
 def _retries(work: Work, entries: Ledger, shard: Shard) -> list[Job]:
     """The shard's failed samples, to go on with chances that were not tried yet."""
     mine = (entry for entry in entries.values() if entry.status == "failed" and _belongs(work, entry.id, shard))
-    return [Job(entry.id, entry.rejections) for entry in mine]
+    return [Job(entry.id, entry.reasons) for entry in mine]
 
 
 def _work(work: Work, out: Path, shard: Shard, jobs: list[Job], engine: str) -> None:

@@ -2,8 +2,9 @@
 
 from functools import lru_cache
 
-from PIL import Image, ImageChops
+from PIL import Image
 
+from samcli.synth.photos.layers import blended, scaled
 from samcli.synth.photos.photographs import KEPT, Cut, cut_of, cutout_of
 from samcli.synth.photos.record import Place, Subject, View
 from samcli.synth.photos.stage import Setting
@@ -34,21 +35,14 @@ def foreground(setting: Setting, view: View) -> Image.Image:
 def _foreground(shown: tuple[tuple[Cut, tuple[int, ...]], ...], size: int) -> Image.Image:
     sheet = Image.new("RGBA", (size, size))
     for cut, (left, top, width, height) in shown:
-        scaled = cutout_of(cut).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
         box = (left, top, left + width, top + height)
-        sheet.paste(_blended(scaled, sheet.crop(box)), box)
+        sheet.paste(blended(scaled(cutout_of(cut), (width, height)), sheet.crop(box)), box)
     return sheet
 
 
 def over(objects: Image.Image, ground: Image.Image) -> Image.Image:
     """Objects, RGBA with colours multiplied by alpha, in front of an RGB picture of the same size."""
-    return _blended(objects, ground.convert("RGBA")).convert("RGB")
-
-
-def _blended(front: Image.Image, behind: Image.Image) -> Image.Image:
-    """Two RGBA pictures, colours multiplied by alpha, one in front of the other."""
-    gap = ImageChops.invert(front.getchannel("A"))
-    return ImageChops.add(front, ImageChops.multiply(behind, Image.merge("RGBA", (gap,) * 4)))
+    return blended(objects, ground.convert("RGBA")).convert("RGB")
 
 
 def on_ground(objects: Image.Image, colour: tuple[int, int, int] = NEUTRAL) -> Image.Image:

@@ -30,13 +30,14 @@ class Group:
 
     def __call__(self, jobs: Sequence[Job]) -> list[Record]:
         """A record for each job."""
-        return [self._draw(job.index) for job in jobs]
+        return [self._draw(job) for job in jobs]
 
-    def _draw(self, index: int) -> Record:
-        seed = f"mmlink/{self.recipe.split}/{self.recipe.seed}/{index}"
+    def _draw(self, job: Job) -> Record:
+        seed = f"mmlink/{self.recipe.split}/{self.recipe.seed}/{job.index}"
         rng = random.Random(f"{seed}/{self.name}")
         kind = rng.choices(list(self._drawings), self._shares)[0]
-        return Record(id=index, seed=seed, object=kind, views=self._drawings[kind](rng))
+        views = self._drawings[kind](rng)
+        return Record(id=job.index, seed=seed, object=kind, views=views, earlier=list(job.rejections))
 
 
 def _drawing(name: str, kind: ObjectRecipe, items: Sequence[Item]) -> Drawing:

@@ -13,6 +13,7 @@ from scipy.ndimage import minimum_filter
 
 from samcli.data.image import open_image, open_with_alpha
 from samcli.errors import UserError
+from samcli.synth.photos.layers import resampled
 from samcli.synth.photos.record import Photo, Subject
 from samcli.synth.photos.stage import Rejected, Setting
 
@@ -150,9 +151,11 @@ def warped(cut: Image.Image, seed: str) -> Image.Image:
     moved: Corners = [
         (x + rng.uniform(-reach, reach) * width, y + rng.uniform(-reach, reach) * height) for x, y in corners
     ]
-    turned = sheet.transform(
-        sheet.size, Image.Transform.PERSPECTIVE, _perspective(moved, corners), Image.Resampling.BICUBIC
-    ).rotate(rng.choice((-1, 1)) * rng.uniform(4, 12), Image.Resampling.BICUBIC)
+    tilt, angle = _perspective(moved, corners), rng.choice((-1, 1)) * rng.uniform(4, 12)
+    smooth = Image.Resampling.BICUBIC
+    turned = resampled(
+        sheet, lambda own: own.transform(own.size, Image.Transform.PERSPECTIVE, tilt, smooth).rotate(angle, smooth)
+    )
     lit = _lit(turned, gain=rng.uniform(0.8, 1.15), slope=rng.uniform(-0.25, 0.25), warmth=rng.uniform(-0.06, 0.06))
     return lit.crop(lit.getbbox())
 

@@ -66,6 +66,7 @@ class Record(Plain):
     seed: str
     object: str
     views: list[View]
+    earlier: list[str] = []  # why earlier attempts failed
     instruction: str = ""
     answer: str = ""
     scores: dict[str, float] = {}

@@ -146,9 +146,9 @@ def entry_of(out: Path, record: Record) -> Entry:
         "id": record.id,
         "status": status_of(record),
         "reasons": [f"{verdict.stage}: {verdict.reason}"] if verdict else [],
-        "attempts": 1,
-        "rejections": [],
-        "record": record.model_dump(mode="json"),
+        "attempts": len(record.earlier) + 1,
+        "rejections": record.earlier,
+        "record": record.model_dump(mode="json", exclude={"earlier"}),
         "images": images,
     }
     return Entry(manifest, None)

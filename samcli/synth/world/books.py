@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from samcli.synth.world.pen import PALETTE, RGB, Fill, Pen, Point, darker, lighter, luminance
+from samcli.synth.world.pen import PALETTE, RGB, Box, Fill, Format, Pen, Point, Stamp, darker, outline_of, shaded
 from samcli.synth.world.symbols import CREAM, INK, Line, backing, draw_symbol, oval, turned
 from samcli.synth.world.things import Thing
 
@@ -40,6 +41,7 @@ LETTERS: dict[str, str] = {
     "Z": "00400646",
 }
 LETTER_WIDTHS = {"I": 0.0, "G": 1.15, "M": 1.3, "W": 1.4, "J": 0.85, "L": 0.85, "E": 0.9, "F": 0.9}
+_MODEL = "black"  # the only colour all of whose tints differ
 BOLD = 0.046
 GAP = 0.075
 
@@ -108,10 +110,6 @@ def _box(left: float, top: float, right: float, bottom: float, radius: float = 0
     return tuple(p for k, c in enumerate(corners) for p in oval(c, radius, radius, 90 * k, 90 * k + 90, 4))
 
 
-def _shade(colour: RGB) -> RGB:
-    return lighter(colour, 0.3) if luminance(colour) < 60 else darker(colour, 0.45)
-
-
 def _letter_widths(title: str, width: float, height: float) -> list[float]:
     """How far each letter's strokes reach sideways when the title fills `width`, never wider than pleasant."""
     shares = [LETTER_WIDTHS.get(letter, 1.0) for letter in title]
@@ -119,8 +117,10 @@ def _letter_widths(title: str, width: float, height: float) -> list[float]:
     return [share * min(unit, 0.72 * height) for share in shares]
 
 
-def _title(pen: Pen, frame: Frame, title: str, centre: Point, width: float, height: float) -> None:
+@lru_cache(maxsize=256)
+def _title(sheet: Format, frame: Frame, title: str, centre: Point, width: float, height: float) -> Stamp:
     """The title's capitals, as wide as the box allows."""
+    pen = Pen(*sheet)
     widths = _letter_widths(title, width, height)
     tall = height - BOLD
     left = centre[0] - (sum(widths) + GAP * (len(title) - 1)) / 2
@@ -129,16 +129,17 @@ def _title(pen: Pen, frame: Frame, title: str, centre: Point, width: float, heig
             grid = [(int(stroke[k]) / 4, int(stroke[k + 1]) / 6 - 0.5) for k in range(0, len(stroke), 2)]
             pen.line(frame.line([(left + x * wide, centre[1] + y * tall) for x, y in grid]), INK, BOLD * frame.scale)
         left += wide + GAP
+    return pen.stamp()
 
 
-def _cover(pen: Pen, frame: Frame, box: tuple[float, float, float, float], radius: float, fill: Fill) -> None:
+def _cover(pen: Pen, frame: Frame, box: Box, radius: float, fill: Fill) -> None:
     """A back cover, pages and the patterned front cover, each a step nearer."""
     left, top, right, bottom = box
     across, down = frame.pose.depth
     inset = 0.022
     pages = (left + across * 0.6, top + down * 0.6 + inset, right + across * 0.75, bottom + down * 0.75 - inset)
     behind = _box(left + across, top + down, right + across, bottom + down, radius)
-    pen.polygon(frame.line(behind), _shade(fill.rgb))
+    pen.polygon(frame.line(behind), shaded(fill.rgb))
     pen.polygon(frame.line(_box(*pages, radius)), CREAM)
     front = frame.line(_box(left, top, right, bottom, radius))
     pen.polygon(front, fill)
@@ -154,12 +155,40 @@ def _rings(pen: Pen, frame: Frame, left: float, right: float, top: float) -> Non
         pen.line(frame.line(((x, top - 0.045), (x, top + 0.05))), PALETTE["grey"], 0.024)
 
 
-def _corners(pen: Pen, frame: Frame, box: tuple[float, float, float, float], colour: RGB) -> None:
+def _corners(pen: Pen, frame: Frame, box: Box, colour: RGB) -> None:
     """The four photo corners of an album."""
     left, top, right, bottom = box
     reach = 0.17
     for x, y, across, down in ((left, top, 1, 1), (right, top, -1, 1), (right, bottom, -1, -1), (left, bottom, 1, -1)):
-        pen.polygon(frame.line(((x, y), (x + across * reach, y), (x, y + down * reach))), _shade(colour))
+        pen.polygon(frame.line(((x, y), (x + across * reach, y), (x, y + down * reach))), shaded(colour))
+
+
+def _front(frame: Frame, kind: str) -> Box:
+    """Where the front cover lies."""
+    across, down = frame.pose.depth
+    top = max(0.0, -down) + (0.06 if kind == "notebook" else 0.0)
+    return 0.0, top, frame.width - across, 1 - max(0.0, down)
+
+
+@lru_cache(maxsize=64)
+def _outside(sheet: Format, frame: Frame, kind: str, pattern: str) -> Stamp:
+    """Everything but label and emblem, in the tints of `_MODEL`."""
+    pen, fill = Pen(*sheet), Fill(_MODEL, pattern)
+    left, top, right, bottom = box = _front(frame, kind)
+    radius = {"book": 0.03, "notebook": 0.1, "album": 0.0}[kind]
+    _cover(pen, frame, box, radius, fill)
+    if kind == "book":
+        pen.polygon(frame.line(_box(left, top, left + 0.1, bottom, radius)), shaded(fill.rgb))
+    elif kind == "notebook":
+        _rings(pen, frame, left + 0.04, right - 0.04, top)
+    else:
+        _corners(pen, frame, box, fill.rgb)
+    return pen.stamp()
+
+
+def _tints(fill: Fill) -> tuple[RGB, ...]:
+    side = shaded(fill.rgb)
+    return fill.rgb, fill.mark, outline_of(fill.rgb), side, outline_of(side), darker(fill.rgb, 0.5)
 
 
 def draw(pen: Pen, thing: Thing, variant: int) -> None:
@@ -167,24 +196,14 @@ def draw(pen: Pen, thing: Thing, variant: int) -> None:
     words = thing.attributes
     kind, fill = words["kind"], Fill(words["colour"], words["pattern"])
     frame = Frame.fitted(ASPECTS[kind], POSES[variant])
-    across, down = frame.pose.depth
-    top, bottom = max(0.0, -down) + (0.06 if kind == "notebook" else 0.0), 1 - max(0.0, down)
-    left, right = 0.0, frame.width - across
-    radius = {"book": 0.03, "notebook": 0.1, "album": 0.0}[kind]
-    box = (left, top, right, bottom)
-    _cover(pen, frame, box, radius, fill)
-    if kind == "book":
-        pen.polygon(frame.line(_box(left, top, left + 0.1, bottom, radius)), _shade(fill.rgb))
-        left += 0.1
-    elif kind == "notebook":
-        _rings(pen, frame, left + 0.04, right - 0.04, top)
-        top += 0.06
-    else:
-        _corners(pen, frame, box, fill.rgb)
-    _label(pen, frame, words, (left, top, right, bottom))
+    stamp = _outside(pen.format, frame, kind, fill.pattern)
+    pen.lay(stamp, dict(zip(_tints(Fill(_MODEL, fill.pattern)), _tints(fill), strict=True)))
+    left, top, right, bottom = _front(frame, kind)
+    face = (left + (0.1 if kind == "book" else 0.0), top + (0.06 if kind == "notebook" else 0.0), right, bottom)
+    _label(pen, frame, words, face)
 
 
-def _label(pen: Pen, frame: Frame, words: dict[str, str], face: tuple[float, float, float, float]) -> None:
+def _label(pen: Pen, frame: Frame, words: dict[str, str], face: Box) -> None:
     """The title on its plate and the emblem on its disc, one above the other on the cover's face."""
     left, top, right, bottom = face
     inset = 0.1 if words["kind"] == "album" else 0.02
@@ -196,7 +215,8 @@ def _label(pen: Pen, frame: Frame, words: dict[str, str], face: tuple[float, flo
     middle = (left + right) / 2
     sides = _box(left + inset, title_y - plate / 2, right - inset, title_y + plate / 2, 0.03)
     pen.polygon(frame.line(sides), PALETTE["white"])
-    _title(pen, frame, words["title"], (middle, title_y), right - left - 2 * inset - 0.05, plate - 0.06)
+    wide, tall = right - left - 2 * inset - 0.05, plate - 0.06
+    pen.lay(_title(pen.format, frame, words["title"], (middle, title_y), wide, tall), {})
     ink = PALETTE[words["ink"]]
     centre = frame.point((middle, emblem_y))
     pen.circle(centre, disc / 2 * frame.scale, backing(ink))

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from samcli.synth.world.pen import PALETTE, RGB, Fill, Pen, Point, Stamp, darker, outline_of, shaded
+from samcli.synth.world.pen import PALETTE, RGB, Fill, Format, Pen, Point, Stamp, darker, outline_of, shaded
 from samcli.synth.world.symbols import backing, draw_symbol, oval, turned
 from samcli.synth.world.things import Thing
 
@@ -74,7 +74,7 @@ def _place(badge: str, variant: int) -> Place:
 
 
 @lru_cache(maxsize=128)
-def _stamp(sheet: tuple[int, float], badge: str, pattern: str, variant: int) -> Stamp:
+def _stamp(sheet: Format, badge: str, pattern: str, variant: int) -> Stamp:
     """A badge in the tints of `_MODEL`."""
     pen, place, (across, down) = Pen(*sheet), _place(badge, variant), EDGES[variant]
     ground = Fill(_MODEL, pattern)
@@ -95,7 +95,7 @@ def draw(pen: Pen, thing: Thing, variant: int) -> None:
     words = thing.attributes
     ground, colour = Fill(words["ground"], words["pattern"]), PALETTE[words["colour"]]
     place = _place(words["badge"], variant)
-    stamp = _stamp((pen.height, pen.aspect), words["badge"], words["pattern"], variant)
+    stamp = _stamp(pen.format, words["badge"], words["pattern"], variant)
     pen.lay(stamp, dict(zip(_tints(Fill(_MODEL, ground.pattern)), _tints(ground), strict=True)))
     centre = (place.middle[0], place.middle[1] + SYMBOL_LIFTS.get(words["badge"], 0.0))
     size = SYMBOL_SIZES[words["badge"]] * place.scale / 0.485

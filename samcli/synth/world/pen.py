@@ -20,6 +20,8 @@ RGB = tuple[int, int, int]
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
+Format = tuple[int, float, float]  # of a pen's sheet: its height, aspect and period
+
 PALETTE: dict[str, RGB] = {
     "red": (214, 48, 49),
     "orange": (240, 134, 32),
@@ -127,7 +129,7 @@ class Pen:
     """
 
     def __init__(self, height: int, aspect: float = 1.0, period: float = PERIOD) -> None:
-        self.height, self.aspect = height, aspect
+        self.format = (height, aspect, period)
         self.scale = height * OVERSAMPLING
         self.sheet = Image.new("P", (round(aspect * height) * OVERSAMPLING, self.scale), 0)
         self._inks: dict[RGB, int] = {}

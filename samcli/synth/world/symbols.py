@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from samcli.synth.world.pen import RGB, Pen, Point, Stamp, darker, lighter, luminance
+from samcli.synth.world.pen import RGB, Format, Pen, Point, Stamp, darker, lighter, luminance
 
 CREAM: RGB = (254, 248, 230)
 INK: RGB = (46, 42, 56)
@@ -237,7 +237,7 @@ def _placed(symbol: Symbol, centre: Point, size: float, turn: float, squeeze: fl
 
 @lru_cache(maxsize=512)
 def _stamp(
-    sheet: tuple[int, float], symbol: str, centre: Point, size: float, haloed: bool, turn: float, squeeze: float
+    sheet: Format, symbol: str, centre: Point, size: float, haloed: bool, turn: float, squeeze: float
 ) -> Stamp:
     """A symbol in the colours of `_LAYERS`: its halo's edge and its halo if it has one, its edge, itself, its marks."""
     pen, placed = Pen(*sheet), _placed(SYMBOLS[symbol], centre, size, turn, squeeze)
@@ -266,5 +266,5 @@ def draw_symbol(
     edge = darker(colour, 0.5)
     inner = lighter(colour, 0.5) if luminance(colour) < 60 else edge
     behind = (edge, edge) if halo is None else (darker(halo, 0.5), halo)
-    stamp = _stamp((pen.height, pen.aspect), symbol, centre, size, halo is not None, turn, squeeze)
+    stamp = _stamp(pen.format, symbol, centre, size, halo is not None, turn, squeeze)
     pen.lay(stamp, dict(zip(_LAYERS, (*behind, edge, colour, inner), strict=True)))

@@ -7,6 +7,7 @@ from PIL import Image
 from samcli.memory import enough_memory
 from samcli.synth.photos.canvas import on_ground
 from samcli.synth.photos.describe.wording import tidy_caption
+from samcli.synth.photos.layers import scaled
 from samcli.synth.photos.photographs import cutout
 from samcli.synth.photos.record import Record, Subject, View
 from samcli.synth.photos.stage import Rejected, Setting, for_each
@@ -73,8 +74,9 @@ class Captions:
 
 def alone_on_ground(setting: Setting, subject: Subject) -> Image.Image:
     """The object in the middle of a square of plain ground, RGB, at most 512 pixels a side."""
-    cut = cutout(setting, subject).copy()
-    cut.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
+    cut = cutout(setting, subject)
+    factor = min(1.0, _LARGEST / max(cut.size))
+    cut = scaled(cut, (max(1, round(cut.width * factor)), max(1, round(cut.height * factor))))
     side = round(max(cut.size) * (1 + 2 * _MARGIN))
     sheet = Image.new("RGBA", (side, side))
     sheet.paste(cut, ((side - cut.width) // 2, (side - cut.height) // 2))

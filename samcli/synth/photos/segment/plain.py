@@ -126,7 +126,7 @@ def _ground_of(colours: Floats, tolerance: float) -> Ground:
     thick = max(2, round(BORDER * max(height, width)))
     at_border = np.ones((height, width), dtype=bool)
     at_border[thick:-thick, thick:-thick] = False
-    places, border = _grid((height, width))[at_border], colours[at_border]
+    places, border = _grid((height, width))[at_border][::3], colours[at_border][::3]  # enough for six numbers
     away = _distance(border, np.median(border, axis=0))
     ground = Ground(np.zeros((6, 3), dtype=np.float32))
     for reach in (3, 2, 1, 1):  # from one colour to a surface: what lies off it counts less and less

@@ -1,0 +1,252 @@
+"""`sam synth` from photographs, end to end, without weights."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from samcli.cli import main
+from samcli.data.sample import read_annotations
+from samcli.errors import UserError
+from samcli.files import sha256
+from samcli.recipe_mmlink import MmlinkRecipe
+from samcli.synth.photos.compose import Compose
+from samcli.synth.photos.record import Record
+from samcli.synth.photos.stage import Failed
+from samcli.synth.run import synthesise
+from samcli.synth.work import forget_steps
+from tests.photo_shop import open_shop, shop_recipe
+from tests.test_synth import children, finished, is_alive, wait_for
+
+ROOT = Path(__file__).parent.parent
+MACHINE = ("environment.json", "log.jsonl")  # they tell of the machine
+CHILD = """
+import sys
+from pathlib import Path
+from samcli.recipe_mmlink import MmlinkRecipe
+from samcli.synth.run import synthesise
+if __name__ == "__main__":
+    synthesise(MmlinkRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return open_shop(tmp_path_factory.mktemp("photographs"))
+
+
+@pytest.fixture(scope="module")
+def reference(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("reference") / "run"
+    synthesise(shop_recipe(shop), out)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def _nothing_loaded() -> None:
+    forget_steps()
+
+
+def contents(out: Path) -> dict[str, str]:
+    files = (path for path in out.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {str(path.relative_to(out)): sha256(path) for path in files if path.name not in MACHINE}
+
+
+def manifest(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "manifest.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_a_run_leaves_the_released_format_and_says_what_became_of_every_sample(reference: Path) -> None:
+    lines, samples = manifest(reference), read_annotations(reference)
+    assert [line["id"] for line in lines] == list(range(10))
+    accepted = [line for line in lines if line["status"] == "accepted"]
+    assert [sample.id for sample in samples] == [line["id"] for line in accepted]
+    assert len(accepted) >= 6
+    assert {line["record"]["object"] for line in accepted} == {"furniture", "icon", "cover"}
+    for line in lines:
+        assert (line["status"] == "rejected") == bool(line["reasons"])
+        assert all(sha256(reference / path) == digest for path, digest in line["images"].items())
+        assert line["record"]["instruction"]
+        assert line["record"]["notes"]["writer"] == "template"
+    for sample in samples:
+        assert len(sample.images) == 2
+        assert sample.references[0].endswith(".")
+
+
+def test_shared_objects_are_told_from_the_table(reference: Path) -> None:
+    for line in manifest(reference):
+        record = Record(**line["record"])
+        mains = [view.subjects[0].photo for view in record.views]
+        if record.object != "cover":
+            assert mains[0].identity == mains[1].identity
+            assert mains[0].description.split()[-1] in record.answer
+        else:
+            assert mains[0].author in record.answer or mains[0].genre in record.answer
+
+
+def test_other_thresholds_make_nothing_anew(shop: Path, tmp_path: Path) -> None:
+    recipe, out = shop_recipe(shop, samples=6), tmp_path / "run"
+    before = synthesise(recipe, out)
+    stamps = {path: path.stat().st_mtime_ns for path in (out / "images").iterdir()}
+    strict = recipe.model_copy(update={"accept": recipe.accept.model_copy(update={"least_side": 500.0})})
+    after = synthesise(strict, out)
+    assert after["made"] < before["made"]
+    assert after["rejected"]["compose: object is small in the picture"] == after["rejected_samples"]
+    assert {path: path.stat().st_mtime_ns for path in (out / "images").iterdir()} == stamps
+    assert synthesise(recipe, out) == before
+
+
+def test_a_set_can_grow_and_not_shrink(shop: Path, reference: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    synthesise(shop_recipe(shop, samples=6), out)
+    assert synthesise(shop_recipe(shop), out)["complete"]
+    assert contents(out) == contents(reference)
+    with pytest.raises(UserError, match="a set can grow, not shrink"):
+        synthesise(shop_recipe(shop, samples=6), out)
+
+
+def test_another_recipe_is_refused_by_its_difference(shop: Path, tmp_path: Path) -> None:
+    synthesise(shop_recipe(shop, samples=2), tmp_path / "run")
+    with pytest.raises(UserError, match=r"compose.gap: 8 -> 12"):
+        synthesise(shop_recipe(shop, samples=2, compose={"gap": 12}), tmp_path / "run")
+
+
+def test_chunks_shared_out_give_the_same_bytes(shop: Path, reference: Path, tmp_path: Path) -> None:
+    out, recipe = tmp_path / "run", shop_recipe(shop)
+    assert synthesise(recipe, out, shard=(1, 2))["missing"] == 6
+    assert synthesise(recipe, out, shard=(0, 2))["complete"]
+    assert contents(out) == contents(reference)
+
+
+def test_the_size_of_chunks_changes_no_picture(shop: Path, reference: Path, tmp_path: Path) -> None:
+    synthesise(shop_recipe(shop, chunk=7), tmp_path / "run")
+    images = [{p: d for p, d in contents(out).items() if "images" in p} for out in (reference, tmp_path / "run")]
+    assert images[0] == images[1]
+
+
+def test_sources_that_change_stop_a_resumed_run(tmp_path: Path) -> None:
+    shop, out = open_shop(tmp_path / "photographs"), tmp_path / "run"
+    synthesise(shop_recipe(shop), out, shard=(0, 2))
+    (shop / "furniture" / "0" / "1.png").unlink()
+    with pytest.raises(UserError, match=r"aren't what they were.*1 gone"):
+        synthesise(shop_recipe(shop), out)
+
+
+def test_bad_photographs_are_counted_by_reason(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path / "photographs")
+    furniture = shop / "furniture"
+    (furniture / "0" / "0.png").write_bytes((furniture / "0" / "0.png").read_bytes()[:400])
+    Image.new("RGB", (20, 20)).save(furniture / "1" / "0.png")
+    Image.new("RGB", (200, 200), (120, 120, 120)).save(furniture / "2" / "0.png")
+    Image.effect_noise((200, 200), 200).convert("RGB").save(furniture / "3" / "0.png")
+    only = {"furniture": {"noun": "piece of furniture", "distractors": 1}}
+    summary = synthesise(shop_recipe(shop, objects=only, samples=20), tmp_path / "run")
+    reasons = Counter(reason for line in manifest(tmp_path / "run") for reason in line["reasons"])
+    expected = {"photograph unreadable", "photograph too small", "nothing was segmented", "backdrop is not plain"}
+    assert expected <= {reason.removeprefix("segment: ") for reason in reasons}
+    assert summary["made"] + summary["rejected_samples"] == 20
+    verdicts = [line["record"]["rejected"] for line in manifest(tmp_path / "run") if line["record"]["rejected"]]
+    assert all(verdict["detail"] for verdict in verdicts)
+
+
+def test_what_failed_is_retried_alone(
+    shop: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, recipe = tmp_path / "run", shop_recipe(shop)
+
+    def compose(self: Compose, record: Record) -> None:
+        if record.id in (2, 5):
+            raise Failed("the machine is tired", "try later")
+        real(self, record)
+
+    real = Compose._compose
+    with monkeypatch.context() as tired:
+        tired.setattr(Compose, "_compose", compose)
+        summary = synthesise(recipe, out)
+    assert (summary["failed_ids"], summary["complete"]) == ([2, 5], True)
+    assert manifest(out)[5]["reasons"] == ["compose: the machine is tired"]
+    forget_steps()
+    assert synthesise(recipe, out)["failed"] == 2
+    assert synthesise(recipe, out, retry_failed=True)["failed"] == 0
+    retried = manifest(out)[5]
+    assert (retried["attempts"], retried["rejections"]) == (2, ["compose: the machine is tired"])
+    pictures = {path: digest for path, digest in contents(out).items() if path.startswith("images")}
+    assert pictures == {path: digest for path, digest in contents(reference).items() if path.startswith("images")}
+
+
+def test_the_command_line_makes_looks_and_filters_again(shop: Path, tmp_path: Path, capsys: Any) -> None:
+    out = str(tmp_path / "run")
+    settings = ["--set", "size=128", "--set", "accept.least_side=16", "--set", "chunk=2", "--workers", "1"]
+    with pytest.raises(SystemExit) as end:
+        main_with(
+            "synth", "mmlink-light", "--data-root", str(shop), "--out", out, "--samples", "4", *settings, "--report"
+        )
+    assert end.value.code == 0
+    assert re.search(r"accepted +\d", capsys.readouterr().out)
+    with pytest.raises(SystemExit) as end:
+        main_with("synth", "--out", out, "--set", "accept.least_side=400")
+    assert end.value.code == 0
+    assert "rejected" in capsys.readouterr().out
+
+
+def main_with(*arguments: str) -> None:
+    sys.argv = ["sam", *arguments]
+    main()
+
+
+def test_a_dry_run_tells_what_it_would_take(shop: Path, tmp_path: Path, capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main_with("synth", "mmlink", "--data-root", str(shop), "--out", str(tmp_path / "run"), "--dry-run")
+    told = capsys.readouterr()
+    assert "character" in told.out + told.err
+    with pytest.raises(SystemExit) as end:
+        main_with("synth", "mmlink-light", "--data-root", str(shop), "--out", str(tmp_path / "run"), "--dry-run")
+    told = capsys.readouterr()
+    assert end.value.code == 0
+    assert "GPU: none needed" in told.out
+    assert "furniture" in told.out
+    assert not (tmp_path / "run").exists()
+
+
+def start(recipe: MmlinkRecipe, out: Path, script: Path) -> subprocess.Popen[bytes]:
+    script.write_text(CHILD)
+    arguments = [sys.executable, str(script), recipe.model_dump_json(), str(out)]
+    return subprocess.Popen(arguments, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_runs_and_workers_killed_at_random_end_with_the_same_bytes(shop: Path, reference: Path, tmp_path: Path) -> None:
+    out, script, rng = tmp_path / "run", tmp_path / "child.py", random.Random(0)
+    recipe = shop_recipe(shop, workers=2)
+    for share in (1, 4):
+        process = start(recipe, out, script)
+        wait_for(lambda share=share: finished(out) >= share or (out / "manifest.jsonl").exists(), 60)  # type: ignore[misc]
+        time.sleep(rng.uniform(0, 0.2))
+        offspring = children(process.pid)
+        process.kill()
+        process.wait()
+        wait_for(lambda offspring=offspring: not any(map(is_alive, offspring)))  # type: ignore[misc]
+    process = start(recipe, out, script)
+    wait_for(lambda: finished(out) >= 6 or (out / "manifest.jsonl").exists(), 60)
+    for worker in children(process.pid)[-1:]:
+        os.kill(worker, signal.SIGKILL)
+    assert process.wait() == 0
+    assert contents(out) == contents(reference)
+
+
+@pytest.mark.slow
+def test_ray_makes_the_bytes_of_one_process(shop: Path, reference: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    out = tmp_path / "run"
+    assert synthesise(shop_recipe(shop), out, engine="ray")["complete"]
+    assert contents(out) == contents(reference)
