@@ -142,6 +142,7 @@ class AcceptRecipe(Section):
 
     mask_score: Share = Field(0.5, description="least score of an object's mask, where the segmenter gives one")
     mask_area: tuple[Share, Share] = Field((0.05, 0.95), description="a mask's share of its photograph, least and most")
+    instances: Positive = Field(1, description="most objects of its name in a photograph, where the segmenter counts")
     mask_holes: Share = Field(0.02, description="most of a mask that was a hole and was filled")
     mask_main_part: Share = Field(0.95, description="least share of a mask in its largest connected part")
     least_side: NotNegative = Field(64.0, description="smallest side of a placed object")

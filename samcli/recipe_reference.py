@@ -10,12 +10,14 @@ from pydantic.fields import FieldInfo
 
 from samcli.recipe import AblateRecipe, BaseRecipe, EvalRecipe, SamRecipe, SynthRecipe
 from samcli.recipe_fields import RecipeKey, describe_fields, help_of, leaves, section_of, summary
+from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
 
 KINDS: tuple[type[BaseModel], ...] = (
     SamRecipe,
     BaseRecipe,
     SynthRecipe,
+    MmlinkRecipe,
     EvalRecipe,
     TableRecipe,
     CasesRecipe,
@@ -23,7 +25,7 @@ KINDS: tuple[type[BaseModel], ...] = (
     AblateRecipe,
 )
 UNITS = {
-    "samples": "samples batch_size limit shown",
+    "samples": "samples batch_size limit shown chunk",
     "tokens": "qformer_tokens prompt_tokens answer_tokens max_length min_length",
     "steps": "steps warmup_steps every_steps log_every",
     "minutes": "every_minutes",
@@ -35,7 +37,15 @@ UNITS = {
     "passes": "accumulate",
     "batches": "group_by_length",
     "GB": "features_gb",
-    "pixels": "image_size patch_size size picture_side",
+    "pixels": "image_size patch_size size picture_side gap erode feather least_side",
+    "CIELAB units": "tolerance",
+    "shares of the canvas": "main other",
+    "share": "mask_area mask_holes mask_main_part drift least_spread",
+    "bits of 64": "view_distance scene_distance duplicate_distance",
+    "words": "answer_words",
+    "objects": "instances extra_objects",
+    "scenes": "pool",
+    "GPUs": "segment inpaint describe check",
     "channels": "vision_width qformer_width llm_width llm_mlp",
     "layers": "vision_layers qformer_layers llm_layers layers",
     "heads": "vision_heads qformer_heads llm_heads",
@@ -48,7 +58,8 @@ UNITS = {
     "tries": "attempts tries",
     "seeds": "seeds",
     "none": "seed ids instructions learning_rate min_learning_rate warmup_learning_rate weight_decay betas clip_norm "
-    "repetition_penalty length_penalty word_weight rank",
+    "repetition_penalty length_penalty word_weight rank box_threshold text_threshold mask_threshold "
+    "guidance_scale mask_score identity identity_margin picture_similarity scene_match",
 }
 """The unit of each number, by the last part of its key; `none` has those that are plain numbers."""
 

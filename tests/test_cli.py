@@ -114,7 +114,7 @@ def test_version(sam: Sam) -> None:
         (["eval", "--export-requests", "r", "--predictions", "p"], "what is to be asked, no more: leave out --predict"),
         (["eval", "--export-requests", "r", "--max-length", "9"], "what is to be asked, no more: leave out --max-leng"),
         (["synth"], "synth needs --out DIR"),
-        (["synth", "--out", "x", "--engine", "ray"], "--engine ray is not available"),
+        (["synth", "--out", "x", "--engine", "spark"], "--engine spark: there are local"),
         (["synth", "--out", "x", "--shard", "3/3"], "--shard 3/3: expected I/N"),
     ],
 )

@@ -14,13 +14,14 @@ from samcli import cli
 from samcli.errors import UserError
 from samcli.recipe import AblateRecipe, BaseRecipe, EvalRecipe, SamRecipe, SynthRecipe
 from samcli.recipe_file import find_recipe, load_recipe, parse_overrides, recipe_names
+from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "examples/README.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 KINDS: dict[str, tuple[type[BaseModel], ...]] = {
-    "synth": (SynthRecipe,),
+    "synth": (SynthRecipe, MmlinkRecipe),
     "train": (SamRecipe, BaseRecipe),
     "eval": (EvalRecipe, TableRecipe, CasesRecipe, SurveyRecipe),
     "ablate": (AblateRecipe,),
@@ -81,7 +82,10 @@ def parse(words: list[str]) -> None:
     assert ended.value.code == 0
     recipe = given.get("recipe")
     if words[0] in KINDS and not (recipe and recipe.isupper()):
-        load_recipe(KINDS[words[0]], find_recipe(recipe) if recipe else None, parse_overrides(given["settings"] or []))
+        settings = parse_overrides(given["settings"] or [])
+        # Without a recipe it is that of the run in --out, of any kind that has these keys.
+        kinds = [kind for kind in KINDS[words[0]] if all(key.split(".")[0] in kind.model_fields for key, _ in settings)]
+        load_recipe(tuple(kinds), find_recipe(recipe) if recipe else None, settings)
 
 
 @pytest.fixture(autouse=True)

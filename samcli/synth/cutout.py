@@ -1,7 +1,9 @@
 """Cutting subjects out of their photos and standing them on a canvas (the paper's composition)."""
 
 import random
+from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 
 from PIL import Image, ImageChops
@@ -26,11 +28,23 @@ def cut_out(source: Source) -> Image.Image:
     if source.mask is None or (box := source.mask.getbbox()) is None:
         raise NothingSegmentedError("nothing was segmented")
     mask = source.mask.crop(box)
-    shining = Image.new("RGB", mask.size, _ground(source.photo, source.mask))
-    shining.paste((0, 0, 0), mask=mask)
+    shining = coloured(mask, _shares(_ground(source.photo, source.mask)))
     subject = ImageChops.subtract(source.photo.crop(box), shining)
     subject.putalpha(mask)
     return subject
+
+
+def coloured(mask: Image.Image, colours: bytes) -> Image.Image:
+    """A picture in which each level of the mask has one of 256 RGB colours."""
+    numbers = mask.copy()
+    numbers.putpalette(colours)
+    return numbers.convert("RGB")
+
+
+@lru_cache(maxsize=64)
+def _shares(ground: tuple[int, int, int]) -> bytes:
+    """How much of the ground shines through each level of a mask."""
+    return bytes(round(level * (255 - alpha) / 255) for alpha in range(256) for level in ground)
 
 
 def _ground(photo: Image.Image, mask: Image.Image) -> tuple[int, int, int]:
@@ -41,8 +55,7 @@ def _ground(photo: Image.Image, mask: Image.Image) -> tuple[int, int, int]:
 
 def _median(counts: Sequence[int]) -> int:
     """The middle one of levels from 0 to 255 that occur so often, the lower one of two; 255 when none occurs."""
-    half = sum(counts) / 2
-    return next(level for level, seen in enumerate(accumulate(counts)) if seen >= half) if half else 255
+    return bisect_left(list(accumulate(counts)), sum(counts) / 2) if any(counts) else 255
 
 
 def paste(canvas: Image.Image, cutout: Image.Image, corner: tuple[int, int]) -> None:

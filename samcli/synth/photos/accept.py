@@ -35,6 +35,7 @@ def bounds(accept: AcceptRecipe) -> tuple[Bounds, Bounds]:
     }
     most = {
         "mask_area_most": ("segment", "object fills its photograph", accept.mask_area[1]),
+        "instances": ("segment", "photograph shows several objects", accept.instances),
         "mask_holes": ("segment", "mask has holes", accept.mask_holes),
         "drift": ("inpaint", "object was changed by inpainting", accept.drift),
         "picture_similarity": ("check", "pictures are the same", accept.picture_similarity),

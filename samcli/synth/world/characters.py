@@ -1,6 +1,7 @@
 """Characters: men, women, boys and girls with a garment, a hairdo and an accessory."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import cos, hypot, pi, sin
 
 from samcli.synth.world.pen import PALETTE, RGB, Fill, Pen, Point, darker, lighter
@@ -86,22 +87,22 @@ class Figure:
     hands: tuple[Point, Point]
     feet: tuple[float, float]
 
-    @property
+    @cached_property
     def height(self) -> float:
         """From the hair to the ground."""
         return GROUND - self.top
 
-    @property
+    @cached_property
     def is_child(self) -> bool:
         """Boys and girls have large heads on small bodies."""
         return self.thing["kind"] in ("boy", "girl")
 
-    @property
+    @cached_property
     def head(self) -> Point:
         """The middle of the face."""
         return CENTRE, self.top + 1.1 * self.build.head[1] * self.height
 
-    @property
+    @cached_property
     def shoulder(self) -> float:
         """The height of the shoulders, just below the chin."""
         return self.top + (2.02 if self.is_child else 2.18) * self.build.head[1] * self.height

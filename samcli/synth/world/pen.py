@@ -132,6 +132,7 @@ class Pen:
         self.format = (height, aspect, period)
         self.scale = height * OVERSAMPLING
         self.sheet = Image.new("P", (round(aspect * height) * OVERSAMPLING, self.scale), 0)
+        self._colours: list[RGB] = []
         self._inks: dict[RGB, int] = {}
         self._pen = ImageDraw.Draw(self.sheet)
         self._period = max(4, 2 * round(period * self.scale / 2))
@@ -139,7 +140,10 @@ class Pen:
 
     def _ink(self, colour: RGB) -> int:
         """The number of a colour on this sheet; 0 is transparent."""
-        return self._inks.setdefault(colour, len(self._inks) + 1)
+        if colour not in self._inks:
+            self._colours.append(colour)
+            self._inks[colour] = len(self._colours)
+        return self._inks[colour]
 
     def _points(self, points: Sequence[Point]) -> list[Point]:
         return [(x * self.scale, y * self.scale) for x, y in points]
@@ -209,17 +213,20 @@ class Pen:
         """What has been drawn so far."""
         box = self.sheet.getbbox() or (0, 0, 1, 1)
         inks = self.sheet.crop(box)
-        return Stamp(inks, inks.point(_COVER, "1"), box[:2], tuple(self._inks))
+        return Stamp(inks, inks.point(_COVER, "1"), box[:2], tuple(self._colours))
 
     def lay(self, stamp: Stamp, colours: Mapping[RGB, RGB]) -> None:
         """Lay a stamp onto the sheet, with other colours in place of some of its own."""
-        table = [0, *(self._ink(colours.get(colour, colour)) for colour in stamp.colours)]
-        inks = stamp.inks.point(table + [0] * (256 - len(table)))
-        self.sheet.paste(inks, stamp.corner, stamp.mask)
+        used = len(self._colours)
+        self._colours += (colours.get(colour, colour) for colour in stamp.colours)
+        if used:
+            self.sheet.paste(stamp.inks.point([*range(used, 256), *[0] * used]), stamp.corner, stamp.mask)
+        else:
+            self.sheet.paste(stamp.inks, stamp.corner)
 
     def finish(self) -> Image.Image:
         """The sheet at its final size, RGBA, edges smoothed, colours multiplied by their alpha."""
-        self.sheet.putpalette(bytes((0, 0, 0, *(level for colour in self._inks for level in colour))))
+        self.sheet.putpalette(bytes((0, 0, 0, *(level for colour in self._colours for level in colour))))
         small = self.sheet.convert("RGB").reduce(OVERSAMPLING)
         small.putalpha(self.sheet.point(_COVER, "L").reduce(OVERSAMPLING))
         return small

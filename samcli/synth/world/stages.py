@@ -3,9 +3,9 @@
 import random
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
-from samcli.synth.cutout import NEUTRAL, Composer, overlap, paste
+from samcli.synth.cutout import NEUTRAL, Composer, coloured, overlap
 from samcli.synth.pipeline import Draft, Frame, Pipeline, Source
 from samcli.synth.world import instructions
 from samcli.synth.world.grammar import NUMBERS, name, read_mentions
@@ -19,6 +19,7 @@ from samcli.synth.world.veils import veil
 
 PHOTO_HEIGHT = 160
 STUDIO = (236, 236, 232)
+_BEHIND = bytes(level * (255 - alpha) // 255 for alpha in range(256) for level in STUDIO)
 MARGIN = 8
 LEAST_SIDE = 0.12  # of the canvas (the 64 of 512 pixels that photographs are held to)
 _GREY = np.asarray(NEUTRAL, dtype=np.int32)
@@ -65,7 +66,7 @@ def photograph(thing: Thing, pose: Pose) -> Image.Image:
     """The thing on plain studio ground."""
     sprite = draw_sprite(thing, pose, PHOTO_HEIGHT)
     photo = Image.new("RGB", (sprite.width + 2 * MARGIN, sprite.height + 2 * MARGIN), STUDIO)
-    paste(photo, sprite, (MARGIN, MARGIN))
+    photo.paste(ImageChops.add(coloured(sprite.getchannel("A"), _BEHIND), sprite.convert("RGB")), (MARGIN, MARGIN))
     return photo
 
 

@@ -42,6 +42,11 @@ class Category:
             total *= len(words)
         return total
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Which of a thing's words each attribute is."""
+        return {name: place for place, name in enumerate(self.attributes)}
+
     def allows(self, words: Mapping[str, str]) -> bool:
         """Tell whether these words satisfy every contrast."""
         return all(words[first] != words[second] for first, second in self.contrast)
@@ -157,7 +162,7 @@ class Thing:
         return dict(zip(CATEGORIES[self.category].attributes, self.words, strict=True))
 
     def __getitem__(self, attribute: str) -> str:
-        return self.attributes[attribute]
+        return self.words[CATEGORIES[self.category].places[attribute]]
 
     @property
     def phrase(self) -> str:

@@ -3,7 +3,7 @@
 Liu et al. 2023, "Grounding DINO"; Kirillov et al. 2023, "Segment Anything"; Ravi et al. 2024, "SAM 2".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import torch
 
 A_DETECTOR, A_SEGMENTER = "a detector", "a segmenter"
+SAME_OBJECT = 0.7  # intersection over union of two boxes
 CLASSES = {"sam": "Sam", "sam2": "Sam2", "sam2_video": "Sam2"}  # by a configuration's model type
 
 
@@ -86,7 +87,24 @@ def _boxes(found: Mapping[str, Any], size: tuple[int, int]) -> Boxes:
     large = ((corners[:, 2:] - corners[:, :2]) >= 1).all(axis=1)
     order = np.argsort(-scores, kind="stable")
     order = order[(worded & large)[order]]
+    order = np.asarray(_distinct(corners, order), dtype=np.intp)
     return Boxes(corners[order], scores[order])
+
+
+def _distinct(corners: NDArray[np.float32], order: Iterable[int]) -> list[int]:
+    """Of boxes that are nearly the same the first one, so that what is counted are objects."""
+    kept: list[int] = []
+    for one in order:
+        if all(_shared(corners[one], corners[other]) < SAME_OBJECT for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _shared(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Intersection over union of two boxes."""
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    common = float(np.prod(sides.clip(0)))
+    return common / (float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2])) - common)
 
 
 class BoxSegmenter:

@@ -104,6 +104,8 @@ class Segment:
             "mask_area_least": min(each["area"] for each in measures),
             "mask_holes": max(each["holes"] for each in measures),
         }
+        if counts := [each["instances"] for each in measures if "instances" in each]:
+            record.scores["instances"] = max(counts)
         if self._setting.kind(record).form != "grid":  # icons fill their pictures, and are often of several parts
             record.scores |= {
                 "mask_area_most": max(each["area"] for each in measures),
