@@ -41,6 +41,7 @@ _NOTES = ("log.jsonl", "inputs.json", RECORD, RECIPE, ENVIRONMENT)  # a run that
 _LOCK = ".run.lock"
 _MARK = "samcli"  # the key of environment.json by which a run's directory is known as ours
 _LIBRARIES = tuple("torch transformers accelerate tokenizers safetensors numpy peft pillow rouge pycocoevalcap".split())
+_LIBRARIES += ("scipy", "ImageHash", "diffusers")
 
 
 class AnotherRun(UserError):

@@ -96,7 +96,7 @@ def test_few_icons_make_small_grids() -> None:
 def test_covers_share_author_or_genre() -> None:
     told = [("A", "x"), ("A", "y"), ("B", "x"), ("C", "z"), ("", "z"), ("", "")]
     covers = tuple(item("cover", number, 1, author=a, genre=g) for number, (a, g) in enumerate(told))
-    shared = Counter()
+    shared: Counter[str] = Counter()
     for record in drawn(MmlinkRecipe(), {"cover": covers}):
         one, other = (view.subjects[0].photo for view in record.views)
         assert one.identity != other.identity

@@ -5,7 +5,12 @@ from pathlib import Path
 
 from samcli.errors import UserError
 
-_OPTIONS = {"model": "--model DIR (sam train: --set model.base=DIR)", "adapter": "--adapter DIR"}
+STAGE = "model of a stage"
+_OPTIONS = {
+    "model": "--model DIR (sam train: --set model.base=DIR)",
+    "adapter": "--adapter DIR",
+    STAGE: "DIR in its place in the recipe",
+}
 
 
 def is_hub_id(name: str) -> bool:
@@ -17,8 +22,8 @@ def fetch(name: str, kind: str, patterns: Sequence[str], revision: str | None = 
     """The local snapshot of a hub repository with the files that match `patterns`; its name is the commit.
 
     Asked once for everything, so that a machine without network hears so at once: transformers asks for each file, and
-    for each tries for half a minute. Raises UserError when neither the hub nor the cache has it; `kind`, model or
-    adapter, is what it was asked for as.
+    for each tries for half a minute. Raises UserError when neither the hub nor the cache has it; `kind`, model,
+    adapter or `STAGE`, is what it was asked for as.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError

@@ -1,11 +1,13 @@
 """Frozen models and their processors, from a hub id or a directory: no code of theirs is run, nothing is unpickled."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
+from samcli.console import stderr, warn
 from samcli.errors import UserError
 from samcli.memory import enough_memory
-from samcli.model.hub import fetch, is_hub_id
+from samcli.model.hub import STAGE, fetch, is_hub_id
 
 FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 
@@ -20,7 +22,7 @@ def directory_of(name: str, what: str, revision: str | None = None) -> Path:
         return path
     if not is_hub_id(name):
         raise UserError(f"{name}: neither a directory nor a hub id (OWNER/NAME) of {what}")
-    return fetch(name, "model", FILES, revision)
+    return fetch(name, STAGE, FILES, revision)
 
 
 def processor_from(cls: Any, directory: Path, what: str) -> Any:
@@ -37,24 +39,33 @@ def model_from(cls: Any, directory: Path, what: str, device: str, dtype: str) ->
     On the CPU it computes with one thread, so that what it gives doesn't depend on the number of cores.
     """
     import torch
+    from transformers.utils import logging
 
     from samcli.model.load import resolve_device
+
+    if stderr.quiet or not sys.stderr.isatty():
+        logging.disable_progress_bar()
 
     place = resolve_device(device)
     if place.type == "cpu":
         torch.set_num_threads(1)
     try:
         with enough_memory(f"while {what} was loaded", "use --dtype bfloat16 or another --device"):
-            model = cls.from_pretrained(
+            model, report = cls.from_pretrained(
                 directory,
                 dtype=getattr(torch, dtype),
                 device_map={"": place},
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
+                output_loading_info=True,
             )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(f"{directory}: {what} can't be loaded: {_told(error)}") from error
+    if missing := sorted(report["missing_keys"]):
+        warn(
+            f"{directory}: {len(missing)} tensors of {what} aren't in its files, such as {missing[0]}: they are random"
+        )
     return model.eval()
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from samcli.console import say_once
 from samcli.errors import UserError
 from samcli.memory import enough_memory, is_out_of_memory
-from samcli.model.hub import fetch, is_hub_id
+from samcli.model.hub import STAGE, fetch, is_hub_id
 from samcli.model.load import resolve_device
 from samcli.model.weights import commit_of
 from samcli.synth.photos.background.painting import Painted, Task, drift
@@ -159,5 +159,5 @@ def _place(name: str, revision: str | None) -> tuple[str, str | None]:
         return str(directory), None
     if not is_hub_id(name):
         raise UserError(f"background.model: {name} is neither a directory nor a hub id (OWNER/NAME)")
-    described = fetch(name, "model", ("model_index.json",), revision)  # diffusers alone would try for a minute
+    described = fetch(name, STAGE, ("model_index.json",), revision)  # diffusers alone would try for a minute
     return name, commit_of(described) or revision
