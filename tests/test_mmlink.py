@@ -28,6 +28,7 @@ from samcli.synth.work import forget_steps
 from tests.photo_shop import open_shop, shop_recipe
 from tests.test_synth import children, finished, is_alive, wait_for
 
+LONG, KILLS = 44, 10
 ROOT = Path(__file__).parent.parent
 MACHINE = ("environment.json", "log.jsonl")  # they tell of the machine
 CHILD = """
@@ -36,7 +37,7 @@ from pathlib import Path
 from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.synth.run import synthesise
 if __name__ == "__main__":
-    synthesise(MmlinkRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+    synthesise(MmlinkRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), engine=sys.argv[3])
 """
 
 
@@ -218,35 +219,59 @@ def test_a_dry_run_tells_what_it_would_take(shop: Path, tmp_path: Path, capsys: 
     assert not (tmp_path / "run").exists()
 
 
-def start(recipe: MmlinkRecipe, out: Path, script: Path) -> subprocess.Popen[bytes]:
+def start(recipe: MmlinkRecipe, out: Path, script: Path, engine: str = "local") -> subprocess.Popen[bytes]:
     script.write_text(CHILD)
-    arguments = [sys.executable, str(script), recipe.model_dump_json(), str(out)]
+    arguments = [sys.executable, str(script), recipe.model_dump_json(), str(out), engine]
     return subprocess.Popen(arguments, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
 
 
+@pytest.fixture(scope="module")
+def long_reference(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("long") / "run"
+    synthesise(shop_recipe(shop, samples=LONG), out)
+    return out
+
+
 @pytest.mark.slow
-def test_runs_and_workers_killed_at_random_end_with_the_same_bytes(shop: Path, reference: Path, tmp_path: Path) -> None:
+def test_runs_and_workers_killed_at_random_end_with_the_same_bytes(
+    shop: Path, long_reference: Path, tmp_path: Path
+) -> None:
     out, script, rng = tmp_path / "run", tmp_path / "child.py", random.Random(0)
-    recipe = shop_recipe(shop, workers=2)
-    for share in (1, 4):
-        process = start(recipe, out, script)
-        wait_for(lambda share=share: finished(out) >= share or (out / "manifest.jsonl").exists(), 60)  # type: ignore[misc]
+    recipe = shop_recipe(shop, samples=LONG, workers=2)
+    for number in range(KILLS):
+        process, goal = start(recipe, out, script), finished(out) + 4 * number % 7 + 1
+        wait_for(lambda goal=goal: finished(out) >= goal or (out / "manifest.jsonl").exists(), 60)  # type: ignore[misc]
         time.sleep(rng.uniform(0, 0.2))
         offspring = children(process.pid)
+        if number % 2 and offspring:
+            os.kill(rng.choice(offspring), signal.SIGKILL)
+            time.sleep(rng.uniform(0, 1))
         process.kill()
         process.wait()
         wait_for(lambda offspring=offspring: not any(map(is_alive, offspring)))  # type: ignore[misc]
-    process = start(recipe, out, script)
-    wait_for(lambda: finished(out) >= 6 or (out / "manifest.jsonl").exists(), 60)
-    for worker in children(process.pid)[-1:]:
-        os.kill(worker, signal.SIGKILL)
-    assert process.wait() == 0
-    assert contents(out) == contents(reference)
+        assert number < 3 or finished(out) > 0 or (out / "manifest.jsonl").exists()
+    assert start(recipe, out, script).wait() == 0
+    assert contents(out) == contents(long_reference)
 
 
 @pytest.mark.slow
-def test_ray_makes_the_bytes_of_one_process(shop: Path, reference: Path, tmp_path: Path) -> None:
+def test_ray_makes_the_bytes_of_one_process_though_workers_are_killed(
+    shop: Path, long_reference: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("ray")
-    out = tmp_path / "run"
-    assert synthesise(shop_recipe(shop), out, engine="ray")["complete"]
-    assert contents(out) == contents(reference)
+    out, rng, kills = tmp_path / "run", random.Random(0), 0
+    process = start(shop_recipe(shop, samples=LONG), out, tmp_path / "child.py", "ray")
+    while process.poll() is None:
+        workers = ray_workers()
+        if kills < KILLS and workers and finished(out) >= 4 * kills + 1:
+            os.kill(rng.choice(workers), signal.SIGKILL)
+            kills += 1
+        time.sleep(0.1)
+    assert (process.returncode, kills) == (0, KILLS)
+    assert contents(out) == contents(long_reference)
+
+
+def ray_workers() -> list[int]:
+    """The processes of Ray that hold actors of a data set."""
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in listing.splitlines() if "ray::MapWorker" in line]
