@@ -14,10 +14,12 @@ from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.synth.ledger import Entry, Ledger, is_complete
 from samcli.synth.photos.accept import DUPLICATE, reasons_against
 from samcli.synth.photos.duplicates import near_duplicates
+from samcli.synth.photos.kinds import kind_called
 from samcli.synth.photos.record import Record
 from samcli.synth.writer import merge
 
-ACCEPTED = "accepted.json"  # by which thresholds, and how many
+ACCEPTED = "accepted.json"  # by which thresholds, of how many
+RULES = 1  # raised when the same thresholds would judge otherwise
 
 
 def is_filtered(out: Path, recipe: MmlinkRecipe) -> bool:
@@ -26,7 +28,7 @@ def is_filtered(out: Path, recipe: MmlinkRecipe) -> bool:
 
 
 def _stamp(recipe: MmlinkRecipe) -> dict[str, Any]:
-    return {"samples": recipe.samples, "accept": recipe.accept.model_dump(mode="json")}
+    return {"rules": RULES, "samples": recipe.samples, "accept": recipe.accept.model_dump(mode="json")}
 
 
 def filtered(out: Path, recipe: MmlinkRecipe, entries: Ledger) -> None:
@@ -42,9 +44,16 @@ def judged(recipe: MmlinkRecipe, entries: Ledger) -> dict[int, list[str]]:
     reasons: dict[int, list[str]] = {}
     hashes: list[int] = []
     owners: list[int] = []
+    pairs: set[frozenset[str]] = set()
     for index, record in _made(entries):
         if against := reasons_against(record, recipe.accept):
             reasons[index] = against
+            continue
+        if kind_called(recipe, record.object).form == "covers":  # a cover may be related to several others
+            pair = frozenset(subject.photo.path for subject in record.subjects)
+            if pair in pairs and recipe.accept.duplicate_distance >= 0:
+                reasons[index] = [DUPLICATE]
+            pairs.add(pair)
             continue
         for value in record.hashes.values():
             hashes.append(int(value, 16))
