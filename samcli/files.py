@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -25,7 +26,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     After any failure (an exception, a full disk, a kill) `path` is what it was before. Raises UserError when the
     disk is full or the directory can't be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
@@ -38,6 +39,11 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         raise _unwritable(path, error) from error
     finally:
         _discard(temporary)
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside `path` that nobody else writes to, be it another thread or another machine of the same number."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
 
 
 def _discard(temporary: Path) -> None:
@@ -72,7 +78,7 @@ def save_tensors(path: Path, save: Callable[[str], None]) -> None:
     """Let `save` write a file of tensors under a temporary name, flush it and rename it to `path`."""
     from safetensors import SafetensorError
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save(str(temporary))
@@ -145,6 +151,9 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: can't be read as JSON: {error}") from error
 
 
+_BLOCK = 1 << 16
+
+
 class JsonLines:
     """A file of one JSON record a line that only grows; a torn last line, left by a kill, is cut off when reopened."""
 
@@ -155,10 +164,13 @@ class JsonLines:
         """All whole records; an incomplete last line is ignored. Raises UserError for a file that can't be read."""
         return [record for _, record in self.places()]
 
-    def places(self) -> Iterator[tuple[int, Any]]:
-        """All whole records as `read` gives them, one after the other, each with the byte at which it begins."""
+    def places(self, opened: IO[bytes] | None = None) -> Iterator[tuple[int, Any]]:
+        """All whole records as `read` gives them, one after the other, each with the byte at which it begins.
+
+        `opened` is the file, for whoever reads on in it: by then another may have its name.
+        """
         try:
-            with open(self.path, "rb") as file:
+            with nullcontext(opened) if opened else open(self.path, "rb") as file:
                 place = 0
                 for line in file:
                     if line.endswith(b"\n") and line != b"\n":
@@ -173,12 +185,22 @@ class JsonLines:
 
     def trim(self) -> None:
         """Cut off what follows the last complete line; raises UserError when that can't be done."""
-        data = self._bytes()
-        if data and not data.endswith(b"\n"):
-            try:
-                os.truncate(self.path, data.rfind(b"\n") + 1)
-            except OSError as error:
-                raise UserError(f"can't write {self.path}: {error.strerror or error}") from error
+        try:
+            with open(self.path, "rb+") as file:
+                end = whole = file.seek(0, os.SEEK_END)
+                while whole:  # back from the end, block by block
+                    start = max(0, whole - _BLOCK)
+                    file.seek(start)
+                    newline = file.read(whole - start).rfind(b"\n")
+                    whole = start + newline + 1
+                    if newline >= 0:
+                        break
+                if whole < end:
+                    file.truncate(whole)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise UserError(f"can't write {self.path}: {error.strerror or error}") from error
 
     def append(self, record: Any) -> None:
         """Add a record and flush it to disk; raises UserError when the disk is full or the file can't be written."""
@@ -200,15 +222,6 @@ class JsonLines:
         """Make the file hold these records alone, atomically; raises UserError when that can't be done."""
         with atomic_write(self.path) as file:
             file.writelines(map(_json_line, records))
-
-    def _bytes(self) -> bytes:
-        """What the file holds; nothing where there is none."""
-        try:
-            return self.path.read_bytes()
-        except FileNotFoundError:
-            return b""
-        except OSError as error:
-            raise UserError(f"{self.path}: can't be read: {error.strerror or error}") from error
 
 
 def _json_line(record: Any) -> str:

@@ -145,7 +145,7 @@ class AcceptRecipe(Section):
     instances: Positive = Field(1, description="most objects of its name in a photograph, where the segmenter counts")
     mask_holes: Share = Field(0.02, description="most of a mask that was a hole and was filled")
     mask_main_part: Share = Field(0.95, description="least share of a mask in its largest connected part")
-    least_side: NotNegative = Field(64.0, description="smallest side of a placed object")
+    least_side: Share = Field(0.125, description="smallest side of a placed object")
     drift: Share = Field(
         0.05, description="most that inpainting changed the object's own pixels, before they are put back"
     )

@@ -37,7 +37,8 @@ _MADE: dict[str | None, tuple[str, ...]] = {
     "ablate": (RESULTS, "row-*", "figures"),
     None: (RESULTS, "predictions", "train"),
 }
-_NOTES = ("log.jsonl", "inputs.json", RECORD, RECIPE, ENVIRONMENT)  # a run that wrote these alone made nothing yet
+# A run that wrote these alone made nothing yet.
+_NOTES = ("log.jsonl", "inputs.json", "sources.csv", RECORD, RECIPE, ENVIRONMENT)
 _LOCK = ".run.lock"
 _MARK = "samcli"  # the key of environment.json by which a run's directory is known as ours
 _LIBRARIES = tuple("torch transformers accelerate tokenizers safetensors numpy peft pillow rouge pycocoevalcap".split())

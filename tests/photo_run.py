@@ -44,7 +44,7 @@ class PhotoRun:
 
     def __init__(self, home: Path, **settings: Any) -> None:
         self.recipe = MmlinkRecipe.model_validate(
-            {"root": str(home / "photos"), "size": 128, "accept": {"least_side": 10}, **settings}
+            {"root": str(home / "photos"), "size": 128, "accept": {"least_side": 0.08}, **settings}
         )
         self.out = home / "run"
         self.out.mkdir(parents=True, exist_ok=True)

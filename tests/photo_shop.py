@@ -60,7 +60,7 @@ def _saved(root: Path, picture: Image.Image, kind: str, name: str, *told: str) -
 
 def shop_recipe(root: Path, **settings: Any) -> MmlinkRecipe:
     """A light recipe of small pictures; one process unless told otherwise."""
-    small = {"samples": 10, "size": 128, "chunk": 2, "workers": 1, "accept": {"least_side": 16}}
+    small = {"samples": 10, "size": 128, "chunk": 2, "workers": 1}
     furniture = {"noun": "piece of furniture", "distractors": 1, "share": 2}
     kinds = {"furniture": furniture, "icon": {"form": "grid"}, "cover": {"form": "covers", "noun": "book"}}
     return MmlinkRecipe.model_validate({"root": str(root), "objects": kinds} | small | settings)

@@ -72,3 +72,24 @@ def test_a_manifest_without_annotations_is_told(tmp_path: Path) -> None:
     (tmp_path / "annotations.json").unlink()
     with pytest.raises(UserError, match=r"annotations.json: no such file, though manifest.jsonl is there"):
         Ledger(tmp_path)
+
+
+def test_a_sample_that_is_made_again_counts_as_it_is_now(tmp_path: Path) -> None:
+    note(tmp_path, (0, 1), entry(0), entry(1))
+    merge(tmp_path, Ledger(tmp_path))
+    note(tmp_path, (0, 1), entry(1, made=False))
+    assert Ledger(tmp_path)[1] == entry(1, made=False)
+
+
+def test_a_long_torn_line_is_trimmed_and_nothing_else(tmp_path: Path) -> None:
+    part = part_file(tmp_path, (0, 1))
+    part.trim()
+    note(tmp_path, (0, 1), entry(0), entry(1))
+    whole = part.path.read_bytes()
+    for torn in (b"", b"{", b"x" * 200_000):
+        part.path.write_bytes(whole + torn)
+        part.trim()
+        assert part.path.read_bytes() == whole
+    part.path.write_bytes(b"y" * 100_000)
+    part.trim()
+    assert part.path.read_bytes() == b""

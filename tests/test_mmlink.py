@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from samcli.data.sample import read_annotations
 from samcli.errors import UserError
 from samcli.files import sha256
 from samcli.recipe_mmlink import MmlinkRecipe
-from samcli.synth.photos.compose import Compose
+from samcli.synth.photos.describe.stage import Describe
 from samcli.synth.photos.record import Record
-from samcli.synth.photos.stage import Failed
+from samcli.synth.photos.stage import Failed, mark
 from samcli.synth.run import synthesise
 from samcli.synth.work import forget_steps
 from tests.photo_shop import open_shop, shop_recipe
@@ -99,7 +100,7 @@ def test_other_thresholds_make_nothing_anew(shop: Path, tmp_path: Path) -> None:
     recipe, out = shop_recipe(shop, samples=6), tmp_path / "run"
     before = synthesise(recipe, out)
     stamps = {path: path.stat().st_mtime_ns for path in (out / "images").iterdir()}
-    strict = recipe.model_copy(update={"accept": recipe.accept.model_copy(update={"least_side": 500.0})})
+    strict = recipe.model_copy(update={"accept": recipe.accept.model_copy(update={"least_side": 0.95})})
     after = synthesise(strict, out)
     assert after["made"] < before["made"]
     assert after["rejected"]["compose: object is small in the picture"] == after["rejected_samples"]
@@ -143,6 +144,28 @@ def test_sources_that_change_stop_a_resumed_run(tmp_path: Path) -> None:
         synthesise(shop_recipe(shop), out)
 
 
+def test_backdrops_and_texts_that_change_stop_a_resumed_run(tmp_path: Path) -> None:
+    shop, out = open_shop(tmp_path / "photographs"), tmp_path / "run"
+    (lines := tmp_path / "lines.txt").write_text("# version 1\nWhich piece of furniture do both pictures show?\n")
+    only = {"furniture": {"instructions": str(lines)}}
+    synthesise(shop_recipe(shop, objects=only, samples=2), out)
+    lines.write_text("# version 1\nWhat do both show?\n")
+    with pytest.raises(UserError, match=r"aren't what they were.*1 changed"):
+        synthesise(shop_recipe(shop, objects=only, samples=4), out)
+    lines.write_text("# version 1\nWhich piece of furniture do both pictures show?\n")
+    Image.new("RGB", (99, 99)).save(shop / "backdrops" / "another.png")
+    with pytest.raises(UserError, match=r"aren't what they were.*1 new"):
+        synthesise(shop_recipe(shop, objects=only, samples=4), out)
+    assert "samples: 2\n" in (out / "recipe.yaml").read_text()
+
+
+def test_a_refused_start_leaves_the_directory_free(shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(UserError, match="nowhere"):
+        synthesise(shop_recipe(shop, samples=2, background={"backdrops": "nowhere"}), out)
+    assert synthesise(shop_recipe(shop, samples=2), out)["complete"]
+
+
 def test_bad_photographs_are_counted_by_reason(tmp_path: Path) -> None:
     shop = open_shop(tmp_path / "photographs")
     furniture = shop / "furniture"
@@ -165,29 +188,32 @@ def test_what_failed_is_retried_alone(
 ) -> None:
     out, recipe = tmp_path / "run", shop_recipe(shop)
 
-    def compose(self: Compose, record: Record) -> None:
-        if record.id in (2, 5):
-            raise Failed("the machine is tired", "try later")
-        real(self, record)
+    def describe(self: Describe, records: Sequence[Record]) -> list[Record]:
+        for record in records:
+            if record.id in (2, 5):
+                mark(record, self.name, Failed("the machine is tired", "try later"))
+        return real(self, records)
 
-    real = Compose._compose
+    real = Describe.__call__
     with monkeypatch.context() as tired:
-        tired.setattr(Compose, "_compose", compose)
+        tired.setattr(Describe, "__call__", describe)
         summary = synthesise(recipe, out)
     assert (summary["failed_ids"], summary["complete"]) == ([2, 5], True)
-    assert manifest(out)[5]["reasons"] == ["compose: the machine is tired"]
+    assert manifest(out)[5]["reasons"] == ["describe: the machine is tired"]
+    painted = (out / "images" / "00000005_1.png").stat().st_mtime_ns
     forget_steps()
     assert synthesise(recipe, out)["failed"] == 2
     assert synthesise(recipe, out, retry_failed=True)["failed"] == 0
     retried = manifest(out)[5]
-    assert (retried["attempts"], retried["rejections"]) == (2, ["compose: the machine is tired"])
+    assert (retried["attempts"], retried["rejections"]) == (2, ["describe: the machine is tired"])
+    assert (out / "images" / "00000005_1.png").stat().st_mtime_ns == painted  # what was dear isn't made twice
     pictures = {path: digest for path, digest in contents(out).items() if path.startswith("images")}
     assert pictures == {path: digest for path, digest in contents(reference).items() if path.startswith("images")}
 
 
 def test_the_command_line_makes_looks_and_filters_again(shop: Path, tmp_path: Path, capsys: Any) -> None:
     out = str(tmp_path / "run")
-    settings = ["--set", "size=128", "--set", "accept.least_side=16", "--set", "chunk=2", "--workers", "1"]
+    settings = ["--set", "size=128", "--set", "accept.least_side=0.1", "--set", "chunk=2", "--workers", "1"]
     with pytest.raises(SystemExit) as end:
         main_with(
             "synth", "mmlink-light", "--data-root", str(shop), "--out", out, "--samples", "4", *settings, "--report"
@@ -195,7 +221,7 @@ def test_the_command_line_makes_looks_and_filters_again(shop: Path, tmp_path: Pa
     assert end.value.code == 0
     assert re.search(r"accepted +\d", capsys.readouterr().out)
     with pytest.raises(SystemExit) as end:
-        main_with("synth", "--out", out, "--set", "accept.least_side=400")
+        main_with("synth", "--out", out, "--set", "accept.least_side=0.9")
     assert end.value.code == 0
     assert "rejected" in capsys.readouterr().out
 
@@ -208,8 +234,10 @@ def main_with(*arguments: str) -> None:
 def test_a_dry_run_tells_what_it_would_take(shop: Path, tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(SystemExit):
         main_with("synth", "mmlink", "--data-root", str(shop), "--out", str(tmp_path / "run"), "--dry-run")
-    told = capsys.readouterr()
-    assert "character" in told.out + told.err
+    told = capsys.readouterr().out
+    assert re.search(r"stable-diffusion-inpainting: about 2\.1 GB, missing", told)
+    assert "missing: " in told  # the shop has no characters
+    assert re.search(r"GPU: about \d+\.\d hours", told)
     with pytest.raises(SystemExit) as end:
         main_with("synth", "mmlink-light", "--data-root", str(shop), "--out", str(tmp_path / "run"), "--dry-run")
     told = capsys.readouterr()

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from samcli.recipe_mmlink import ComposeRecipe
-from samcli.synth.photos.compose import COLUMNS, ROWS, WIDEST, arrange, grid
+from samcli.synth.photos.compose import WIDEST, arrange, grid
+from samcli.synth.photos.kinds import COLUMNS, ROWS
 from samcli.synth.photos.record import Place
 from samcli.synth.photos.stage import Rejected
 

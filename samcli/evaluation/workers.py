@@ -10,6 +10,7 @@ from typing import Any
 
 from samcli.console import be_quiet
 from samcli.evaluation.predict import NOTHING, Answers, Asked, Made, timed
+from samcli.gpus import take_gpu, usable_gpus
 from samcli.processes import done_by, settle
 from samcli.recipe import DecodingRecipe, EvalRecipe
 
@@ -30,24 +31,12 @@ class Processes:
     def _start(self, count: int) -> ProcessPoolExecutor:
         threads = max(1, (os.cpu_count() or 1) // count)
         context = get_context("spawn")
-        gpus = _gpus() if self.recipe.model.device in ("auto", "cuda") else []
+        gpus = usable_gpus(self.recipe.model.device)
         return ProcessPoolExecutor(count, context, initializer=_begin, initargs=(threads, gpus, context.Value("i", 0)))
 
 
-def _gpus() -> list[str]:
-    """The GPUs of this machine that may be used, by the names that CUDA knows them by."""
-    import torch
-
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return chosen.split(",") if chosen else [str(number) for number in range(torch.cuda.device_count())]
-
-
 def _begin(threads: int, gpus: list[str], started: Any) -> None:
-    with started.get_lock():
-        place = started.value
-        started.value += 1
-    if gpus:  # each process sees one of them, before torch looks
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
+    take_gpu(gpus, started)
     import torch
 
     settle()

@@ -85,14 +85,15 @@ class Ledger(Mapping[int, Entry]):
         if not (opened := _opened(path)):
             return
         self._files.append(opened)
-        for byte, line in JsonLines(path).places():
+        newer_wins = path.name != MANIFEST  # a part is never older than what was merged before it
+        for byte, line in JsonLines(path).places(opened):
             try:
                 manifest = line.get("manifest", line)
                 index, attempts = int(manifest["id"]), int(manifest["attempts"])
             except (AttributeError, KeyError, TypeError, ValueError):
                 raise UserError(f"{path}: a line is no record of sam synth; remove the file to start anew") from None
             known = self._places.get(index)
-            if known is None or attempts >= known.attempts:
+            if known is None or attempts > known.attempts or (newer_wins and attempts == known.attempts):
                 self._places[index] = _Place(len(self._files) - 1, byte, attempts)
 
     def _index_annotations(self, path: Path) -> None:

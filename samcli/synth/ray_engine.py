@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+from samcli.gpus import actors_of
 from samcli.on_ray import ray_started, rows_as_done
 from samcli.synth.ledger import Entry
 from samcli.synth.work import Bundle, Made, Work, built_step
@@ -24,17 +25,18 @@ def make_on_ray(work: Work, out: Path, bundles: Sequence[Bundle]) -> Generator[M
     rows = ray.data.from_items(
         [{"items": work.pack(bundle), "seconds": "{}"} for bundle in bundles], override_num_blocks=len(bundles)
     )
-    for pool in work.pools:
-        gpus = work.gpus(pool) if cluster.get("GPU") else 0
-        most = cluster["GPU"] / gpus if gpus else cluster.get("CPU", 1) / len(work.pools)
-        actors = max(1, min(int(most), len(bundles)))
-        cpus = 0.01 if gpus else min(1.0, cluster.get("CPU", 1) / (len(work.pools) * actors))
+    gpus = cluster.get("GPU", 0.0)
+    counts, shares = actors_of([work.gpus(pool) if gpus else 0.0 for pool in work.pools], gpus, len(bundles))
+    others = counts.count(0)
+    cpus = cluster.get("CPU", 1.0) / max(1, others)
+    for pool, count, share in zip(work.pools, counts, shares, strict=True):
+        actors = count or max(1, min(int(cpus), len(bundles)))
         rows = rows.map(
             _Actor,
             fn_constructor_args=(work, str(out), pool),
             concurrency=actors,
-            num_gpus=gpus,
-            num_cpus=round(cpus, 2),
+            num_gpus=share,
+            num_cpus=0.01 if share else round(min(1.0, 0.9 * cpus / actors), 2),
         )
     for row in rows_as_done(rows, len(bundles)):
         if row is None:

@@ -13,7 +13,7 @@ from samcli.files import JsonLines
 from samcli.lock import locked
 from samcli.recipe import SynthRecipe
 from samcli.recipe_mmlink import MmlinkRecipe
-from samcli.run_directory import RECIPE, held, open_run, record_environment
+from samcli.run_directory import RECIPE, goes_on, held, open_run, record_environment
 from samcli.signals import listening
 from samcli.synth.ledger import MANIFEST, Entry, Ledger, is_complete, part_file
 from samcli.synth.ray_engine import make_on_ray
@@ -91,9 +91,11 @@ def _open(work: Work, seed: int, out: Path, retry_failed: bool, overwrite: bool)
     if retry_failed and (overwrite or not (out / RECIPE).exists()):
         raise UserError(f"{out}: --retry-failed is for a run that is there; leave out --retry-failed to make one")
     with locked(out / ".open.lock", wait=True):
+        if not overwrite and goes_on(out, work.identity(), work.changeable):
+            work.begin(out)  # before anything is noted: a refused change leaves no trace
         if not open_run(out, work.identity(), overwrite=overwrite, may_change=work.changeable):
             record_environment(out, seed=seed)
-        work.begin(out)
+            work.begin(out)
 
 
 def _check_growth(work: Work, entries: Ledger, out: Path) -> None:
@@ -119,7 +121,7 @@ def _missing(work: Work, out: Path, entries: Ledger, shard: Shard) -> list[Job]:
 def _retries(work: Work, entries: Ledger, shard: Shard) -> list[Job]:
     """The shard's failed samples, to go on with chances that were not tried yet."""
     mine = (entry for entry in entries.values() if entry.status == "failed" and _belongs(work, entry.id, shard))
-    return [Job(entry.id, entry.reasons) for entry in mine]
+    return [Job(entry.id, entry.reasons, entry.manifest.get("record")) for entry in mine]
 
 
 def _work(work: Work, out: Path, shard: Shard, jobs: list[Job], engine: str) -> None:

@@ -15,10 +15,11 @@ Step = Callable[[list[Any]], list[Any]]
 
 @dataclass(frozen=True)
 class Job:
-    """A sample to be made, and why its earlier attempts came to nothing."""
+    """A sample to be made, why its earlier attempts came to nothing, and how far the last one came, if that is kept."""
 
     index: int
     rejections: tuple[str, ...] = ()
+    begun: dict[str, Any] | None = None
 
 
 Bundle = tuple[Job, ...]
@@ -53,6 +54,11 @@ class Work(Protocol):
     @property
     def workers(self) -> int:
         """Processes that make it on this machine, unless the recipe's own number is 0: then as many as fit."""
+        ...
+
+    @property
+    def devices(self) -> list[str]:
+        """The GPUs that its processes share, where it needs any."""
         ...
 
     @property

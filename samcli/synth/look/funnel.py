@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from samcli.evaluation.figures import save_picture, style
-from samcli.synth.ledger import Entry
-from samcli.synth.look.seen import Loss, MadeSet
+from samcli.synth.look.seen import Loss
 
 FUNNEL = "funnel"
 _PASSED, _LOST, _REACHED = "#1f5fa8", "#b3541e", "#dfe3ea"
@@ -56,14 +55,6 @@ class Funnel:
             found.append(step)
             reached = step.passed
         return found
-
-
-def funnel_of(made: MadeSet, entries: Iterable[Entry]) -> list[Step]:
-    """The funnel of a whole set."""
-    funnel = Funnel()
-    for entry in entries:
-        funnel.add(made.stages(entry), made.losses(entry))
-    return funnel.steps()
 
 
 def draw_funnel(steps: Sequence[Step], title: str, directory: Path) -> list[Path]:

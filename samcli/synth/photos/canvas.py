@@ -1,9 +1,8 @@
 """A picture's canvas, drawn anew from its record whenever a stage needs it: objects on grey ground, and their mask."""
 
-from functools import lru_cache
-
 from PIL import Image
 
+from samcli.synth.photos.kept import kept
 from samcli.synth.photos.layers import blended, scaled
 from samcli.synth.photos.photographs import KEPT, Cut, cut_of, cutout_of
 from samcli.synth.photos.record import Place, Subject, View
@@ -31,7 +30,7 @@ def foreground(setting: Setting, view: View) -> Image.Image:
     return _foreground(shown, setting.recipe.size)
 
 
-@lru_cache(maxsize=KEPT)
+@kept(KEPT)
 def _foreground(shown: tuple[tuple[Cut, tuple[int, ...]], ...], size: int) -> Image.Image:
     sheet = Image.new("RGBA", (size, size))
     for cut, (left, top, width, height) in shown:

@@ -1,5 +1,6 @@
 """The last stage: what tells a good sample from a bad one is measured and stored; nothing is judged here."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import combinations
@@ -14,7 +15,7 @@ from samcli.errors import UserError
 from samcli.synth.photos.canvas import foreground, on_ground
 from samcli.synth.photos.describe.rules import faults_of
 from samcli.synth.photos.embedder import Embedder
-from samcli.synth.photos.hashing import distance, hash_around, hash_of
+from samcli.synth.photos.hashing import distance, hash_around, hash_of, hash_of_object
 from samcli.synth.photos.photographs import cutout
 from samcli.synth.photos.record import Record, View
 from samcli.synth.photos.segment.grounded import Detector
@@ -64,6 +65,8 @@ class Check:
         if self.setting.recipe.check.embedder and form == "scenes":
             first, second = self._embedder.pictures(pictures)
             record.scores["picture_similarity"] = _rounded(float(first @ second))
+        if broken := [name for name, score in record.scores.items() if not math.isfinite(score)]:
+            raise Rejected("a model returned no number", ", ".join(broken))
         record.faults = faults_of(record.answer, record)
 
     def _picture(self, view: View) -> Image.Image:
@@ -72,14 +75,14 @@ class Check:
         try:
             return open_image(self.setting.out / view.picture)
         except UserError as error:
-            raise Rejected("picture unreadable", str(error)) from error
+            raise Rejected("picture unreadable", view.picture) from error
 
     def _check_scenes(self, record: Record, pictures: Sequence[Image.Image]) -> None:
         """Are the objects the same, seen differently, before different backgrounds?"""
-        mains = [on_ground(cutout(self.setting, view.subjects[0])) for view in record.views]
+        mains = [cutout(self.setting, view.subjects[0]) for view in record.views]
         masks = [foreground(self.setting, view).getchannel("A") for view in record.views]
         around = [hash_around(picture, mask) for picture, mask in zip(pictures, masks, strict=True)]
-        record.scores["view_distance"] = float(distance(*map(hash_of, mains)))
+        record.scores["view_distance"] = float(distance(*map(hash_of_object, mains)))
         record.scores["scene_distance"] = float(distance(*around))
         self._check_identity(record)
         if self.setting.recipe.check.counter:

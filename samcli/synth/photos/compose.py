@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 
 from samcli.recipe_mmlink import ComposeRecipe
+from samcli.synth.photos.kinds import COLUMNS, ROWS
 from samcli.synth.photos.photographs import cutout
 from samcli.synth.photos.record import Place, Record, View
 from samcli.synth.photos.stage import Rejected, Setting, for_each
@@ -23,7 +24,6 @@ EDGE = 0.01  # of the canvas, kept free on all sides
 MEETING = 0.3  # of the smaller box: objects whose boxes share more are taken to meet
 OUTLINE = 96  # pixels of the longer side of an object's outline
 COARSE = 4  # pixels of the canvas to one of the maps on which overlap is looked for
-COLUMNS, ROWS = 3, 2  # of a grid
 GRID_FILL = (0.55, 0.85)  # of a cell
 NO_ROOM = "no room for the objects"
 
@@ -37,7 +37,7 @@ class Compose:
         self.setting = setting
 
     def __call__(self, records: Sequence[Record]) -> list[Record]:
-        """Set `place` of every subject, and score the smallest side in pixels."""
+        """Set `place` of every subject, and score the smallest side, in shares of the canvas."""
         for_each(self.name, records, self._compose)
         return list(records)
 
@@ -52,7 +52,8 @@ class Compose:
             places = grid(rng, cuts, size) if form == "grid" else arrange(rng, cuts, size, self.setting.recipe.compose)
             for subject, place in zip(view.subjects, places, strict=True):
                 subject.place = place
-        record.scores["least_side"] = float(min(_least_side(view) for view in record.views))
+        side = min(_least_side(view) for view in record.views)
+        record.scores["least_side"] = round(side / self.setting.recipe.size, 4)
 
 
 def _least_side(view: View) -> int:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from samcli.errors import UserError
 from samcli.recipe_mmlink import MmlinkRecipe, ObjectRecipe
-from samcli.synth.photos.compose import COLUMNS, ROWS
-from samcli.synth.photos.kinds import kind_called
+from samcli.synth.photos.kinds import COLUMNS, ROWS, kind_called
 from samcli.synth.photos.record import Photo, Record, Subject, View
 from samcli.synth.photos.sources import Item
 from samcli.synth.work import Job
@@ -33,6 +32,8 @@ class Group:
         return [self._draw(job) for job in jobs]
 
     def _draw(self, job: Job) -> Record:
+        if job.begun is not None:
+            return Record(**job.begun | {"failed": None, "earlier": list(job.rejections)})
         seed = f"mmlink/{self.recipe.split}/{self.recipe.seed}/{job.index}"
         rng = random.Random(f"{seed}/{self.name}")
         kind = rng.choices(list(self._drawings), self._shares)[0]

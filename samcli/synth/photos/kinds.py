@@ -2,6 +2,7 @@
 
 from samcli.recipe_mmlink import MmlinkRecipe, ObjectRecipe
 
+COLUMNS, ROWS = 3, 2  # of a grid of icons
 PAPER_KINDS = {
     "character": ObjectRecipe(noun="person"),
     "furniture": ObjectRecipe(noun="piece of furniture", distractors=0),

@@ -3,10 +3,11 @@
 import csv
 import os
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from samcli.errors import UserError
-from samcli.files import atomic_write
+from samcli.files import atomic_write, sha256
 from samcli.synth.photos.sources import Item
 
 SOURCES = "sources.csv"
@@ -15,7 +16,7 @@ _COLUMNS = ("kind", *_TEXTS, "split", "bytes", "modified_ns")
 Row = dict[str, str]
 
 
-def write_listing(out: Path, root: Path, items: Iterable[Item]) -> None:
+def write_listing(out: Path, root: Path, items: Iterable[Item], texts: Iterable[Path] = ()) -> None:
     """Write `out/sources.csv`, atomically: a line for each photograph, with its size and time of change.
 
     Raises UserError for a photograph that is gone since it was listed.
@@ -24,10 +25,11 @@ def write_listing(out: Path, root: Path, items: Iterable[Item]) -> None:
         writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(_rows(root, items))
+        writer.writerows(_text_rows(texts))
 
 
-def check_listing(out: Path, root: Path, items: Iterable[Item]) -> None:
-    """Compare the photographs with `out/sources.csv`; where that isn't there, the run begins: write it.
+def check_listing(out: Path, root: Path, items: Iterable[Item], texts: Iterable[Path] = ()) -> None:
+    """Compare photographs and the recipe's text files with `out/sources.csv`; where it isn't there, write it.
 
     Photographs are looked at, not read, which takes seconds for tens of thousands. One has changed when its size has,
     or what the sources say of it. A new time of change alone means that it was written again, perhaps with as many
@@ -35,9 +37,10 @@ def check_listing(out: Path, root: Path, items: Iterable[Item]) -> None:
     anew, which is no reason to stop. Raises one UserError that counts what is gone, new and changed.
     """
     if not (out / SOURCES).exists():
-        write_listing(out, root, items)
+        write_listing(out, root, items, texts)
         return
-    then, now = _read(out / SOURCES), {row["path"]: row for row in _rows(root, items, gone_is_fault=False)}
+    rows = chain(_rows(root, items, gone_is_fault=False), _text_rows(texts))
+    then, now = _read(out / SOURCES), {row["path"]: row for row in rows}
     gone, new = sorted(then.keys() - now.keys()), sorted(now.keys() - then.keys())
     both = sorted(then.keys() & now.keys())
     touched = {path for path in both if then[path]["modified_ns"] != now[path]["modified_ns"]}
@@ -70,6 +73,13 @@ def _rows(root: Path, items: Iterable[Item], *, gone_is_fault: bool = True) -> I
             texts = {name: str(getattr(photo, name)) for name in _TEXTS}
             sizes = {"bytes": str(state.st_size), "modified_ns": str(state.st_mtime_ns)}
             yield {"kind": item.kind, **texts, "split": item.split or "", **sizes}
+
+
+def _text_rows(texts: Iterable[Path]) -> Iterable[Row]:
+    """The line of each text file, with a hash of what it holds in the place of a description."""
+    for path in texts:
+        told = {"kind": "text", "path": str(path), "description": sha256(path), "bytes": str(path.stat().st_size)}
+        yield dict.fromkeys(_COLUMNS, "") | told
 
 
 def _read(path: Path) -> dict[str, Row]:

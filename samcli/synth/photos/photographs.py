@@ -2,7 +2,6 @@
 
 import math
 import random
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from scipy.ndimage import minimum_filter
 
 from samcli.data.image import open_image, open_with_alpha
 from samcli.errors import UserError
+from samcli.synth.photos.kept import kept
 from samcli.synth.photos.layers import resampled
 from samcli.synth.photos.record import Photo, Subject
 from samcli.synth.photos.stage import Rejected, Setting
@@ -33,7 +33,7 @@ def photograph(root: Path, photo: Photo) -> tuple[Image.Image, Image.Image | Non
     return _photograph(root, photo.path)
 
 
-@lru_cache(maxsize=KEPT)  # stages that follow one another open the same ones
+@kept(KEPT)  # stages that follow one another open the same ones
 def _photograph(root: Path, path: str) -> tuple[Image.Image, Image.Image | None]:
     place = root / path
     try:
@@ -85,7 +85,7 @@ def cutout(setting: Setting, subject: Subject) -> Image.Image:
     return cutout_of(cut_of(setting, subject))
 
 
-@lru_cache(maxsize=KEPT)
+@kept(KEPT)
 def cutout_of(cut: Cut) -> Image.Image:
     """See `cutout`."""
     photo, _ = _photograph(cut.root, cut.path)
@@ -94,7 +94,7 @@ def cutout_of(cut: Cut) -> Image.Image:
     try:
         mask = open_image(cut.out / cut.mask).convert("L")
     except UserError as error:
-        raise Rejected("mask unreadable", str(error)) from error
+        raise Rejected("mask unreadable", cut.mask) from error
     if mask.size != photo.size:
         raise Rejected("photograph changed", f"{cut.path} is {photo.size}, its mask {mask.size}")
     if (box := mask.getbbox()) is None:

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from samcli.errors import UserError
+from samcli.model.hub import is_hub_id
 from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.synth.photos.kinds import kind_called
-from samcli.synth.photos.sources import read_items
+from samcli.synth.photos.sources import Collection, read_items
 
 PICTURES = 2
 BYTES_A_PIXEL = 1.6  # of a finished picture as PNG; photographs compress badly
@@ -53,13 +55,13 @@ def parts(recipe: MmlinkRecipe) -> Iterator[Part]:
     if background.kind == "diffusion":
         what = f"{background.steps} steps, scenes from {background.writer}"
         tflop = PICTURES * 70.0 * background.steps / 50 * scale
-        yield Part("inpaint", what, ((background.model, background.revision),), tflop)
+        models = ((background.model, background.revision), *_local(background.writer, None))
+        yield Part("inpaint", what, models, tflop)
     else:
         yield Part("inpaint", "crops of scenes, light matched, no weights")
     captioner = ((describe.captioner, describe.captioner_revision),) if describe.captioner else ()
     said = "captions of the object alone" if captioner else "metadata and colours"
-    local = describe.writer != "template" and not describe.writer.startswith("api:")
-    writer = ((describe.writer, describe.writer_revision),) if local else ()
+    writer = _local(describe.writer, describe.writer_revision)
     yield Part("describe", f"{said}, written by {describe.writer}", captioner + writer, 4.0 * bool(captioner))
     scoring = tuple(
         (name, revision)
@@ -72,12 +74,13 @@ def parts(recipe: MmlinkRecipe) -> Iterator[Part]:
     yield Part("write", "annotations.json, manifest.jsonl, images/")
 
 
-def plan(recipe: MmlinkRecipe) -> str:
-    """Stages, models with their sizes and where each is expected, objects, disk and GPU hours, as lines of text.
+def _local(writer: str, revision: str | None) -> tuple[tuple[str, str | None], ...]:
+    """A writer that is a language model of this machine."""
+    return () if writer in ("list", "template") or writer.startswith("api:") else ((writer, revision),)
 
-    Raises UserError for sources that can't be used.
-    """
-    items = read_items(recipe)
+
+def plan(recipe: MmlinkRecipe) -> str:
+    """Stages, models with their sizes and where each is expected, objects, disk and GPU hours, as lines of text."""
     listed = list(parts(recipe))
     lines = ["stages"]
     lines += [f"  {part.stage:<9} {part.what}" for part in listed]
@@ -85,13 +88,14 @@ def plan(recipe: MmlinkRecipe) -> str:
     models = {name: revision for part in listed for name, revision in part.models}
     lines += [f"  {_model(recipe, name, revision)}" for name, revision in models.items()] or ["  none"]
     lines.append("objects")
-    for kind, own in items.items.items():
-        photos = sum(len(item.photos) for item in own)
-        form = kind_called(recipe, kind)
-        lines.append(f"  {kind:<12} {len(own):,} objects, {photos:,} photographs, share {form.share:g}, {form.form}")
-    lines += [f"  left out: {count:,} {reason}" for reason, count in items.left_out.items()]
-    lines += [f"  {note}" for note in items.notes]
-    photos = sum(len(item.photos) for own in items.items.values() for item in own)
+    photos = 0
+    try:
+        items = read_items(recipe)
+    except UserError as error:
+        lines.append(f"  missing: {error}")
+    else:
+        photos = sum(len(item.photos) for own in items.items.values() for item in own)
+        lines += _objects(recipe, items)
     size = recipe.samples * (PICTURES * recipe.size**2 * BYTES_A_PIXEL + BYTES_A_RECORD) + photos * BYTES_A_MASK
     lines.append(f"disk: about {size / 1e9:.1f} GB for {recipe.samples:,} samples")
     tflop = recipe.samples * sum(part.tflop for part in listed)
@@ -106,6 +110,15 @@ def plan(recipe: MmlinkRecipe) -> str:
     return "\n".join(lines)
 
 
+def _objects(recipe: MmlinkRecipe, items: Collection) -> Iterator[str]:
+    """A line for each kind, and for what was left out."""
+    for kind, own in items.items.items():
+        photos, form = sum(len(item.photos) for item in own), kind_called(recipe, kind)
+        yield f"  {kind:<12} {len(own):,} objects, {photos:,} photographs, share {form.share:g}, {form.form}"
+    yield from (f"  left out: {count:,} {reason}" for reason, count in items.left_out.items())
+    yield from (f"  {note}" for note in items.notes)
+
+
 def _model(recipe: MmlinkRecipe, name: str, revision: str | None) -> str:
     """The model, its size, and whether it is here."""
     size = GB.get(name)
@@ -118,6 +131,8 @@ def _where(name: str, revision: str | None) -> str:
     from huggingface_hub import try_to_load_from_cache
 
     path = Path(name).expanduser()
+    if not path.is_dir() and not is_hub_id(name):
+        return "missing: no such directory, and no hub id (OWNER/NAME)"
     if path.is_dir():
         held = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
         return f"here: {path}, {held / 1e9:.1f} GB"

@@ -5,12 +5,12 @@ import re
 import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 from samcli.errors import UserError
+from samcli.synth.photos.kept import kept
 
 Folder = Literal["instructions", "answers", "prompts"]
 _SHIPPED = Path(str(resources.files("samcli"))) / "assets" / "mmlink"
@@ -38,7 +38,7 @@ def shipped(folder: Folder) -> list[str]:
     return sorted(path.stem for path in (_SHIPPED / folder).glob("*.txt"))
 
 
-@lru_cache(maxsize=64)
+@kept(64)
 def read_pool(folder: Folder, name: str, placeholders: tuple[str, ...]) -> Pool:
     """A shipped pool by its name, or one from a text file by its path: a line for each text, `#` for comments.
 
@@ -53,7 +53,7 @@ def read_pool(folder: Folder, name: str, placeholders: tuple[str, ...]) -> Pool:
     return Pool(f"{path.stem}@{version}", tuple(line for _, line in lines))
 
 
-@lru_cache(maxsize=16)
+@kept(16)
 def read_prompt(name: str, placeholders: tuple[str, ...]) -> Prompt:
     """A shipped prompt: all that follows the comments at its top."""
     path, version, numbered = _read("prompts", name)

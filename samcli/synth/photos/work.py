@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -9,14 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from samcli.files import sha256
+from samcli.gpus import usable_gpus
 from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.synth.ledger import Entry, Ledger
+from samcli.synth.photos.background.backdrop import backdrops
 from samcli.synth.photos.filtering import filtered, is_filtered
 from samcli.synth.photos.group import Group
+from samcli.synth.photos.kept import forget_kept
 from samcli.synth.photos.listing import check_listing
-from samcli.synth.photos.record import Record, status_of
+from samcli.synth.photos.record import Photo, Record, status_of
 from samcli.synth.photos.scene_pool import write_scene_pool
-from samcli.synth.photos.sources import read_items
+from samcli.synth.photos.sources import Item, read_items
 from samcli.synth.photos.stage import Setting, Stage
 from samcli.synth.work import Bundle, Job, Step
 
@@ -29,7 +33,7 @@ class PhotoWork:
 
     recipe: MmlinkRecipe
     start_method: Literal["spawn"] = "spawn"
-    changeable: tuple[str, ...] = ("samples", "accept", "api", "device")
+    changeable: tuple[str, ...] = ("samples", "accept", "api", "device", "gpus")
     pools: tuple[tuple[str, ...], ...] = POOLS
 
     @property
@@ -49,9 +53,13 @@ class PhotoWork:
 
     @property
     def workers(self) -> int:
-        """The recipe's number, else one for each GPU that was named, else one for each core."""
-        named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        return self.recipe.workers or len(named) or os.cpu_count() or 1
+        """The recipe's number, else one for each GPU, else one for each core."""
+        return self.recipe.workers or len(self.devices) or os.cpu_count() or 1
+
+    @property
+    def devices(self) -> list[str]:
+        """The machine's GPUs, if any step has a model."""
+        return usable_gpus(self.recipe.device) if any(map(self.gpus, self.pools)) else []
 
     def identity(self) -> MmlinkRecipe:
         """The recipe; how many processes work is no part of what is made."""
@@ -63,13 +71,18 @@ class PhotoWork:
 
     def begin(self, out: Path) -> None:
         """Note the sources, or compare them with those that the run was begun with; have scenes written if asked."""
+        forget_kept()
         items = read_items(self.recipe).items
         Group(self.recipe, items)  # refuses what no sample can be made of
-        check_listing(out, Path(self.recipe.root), (item for own in items.values() for item in own))
-        write_scene_pool(Setting(self.recipe, out))
+        setting = Setting(self.recipe, out)
+        scenes = tuple(Photo(identity=path, path=path) for path in backdrops(setting))
+        listed = [item for own in items.values() for item in own] + [Item("backdrop", "backdrops", None, scenes)]
+        check_listing(out, Path(self.recipe.root), listed, texts_of(setting))
+        write_scene_pool(setting)
 
     def step(self, name: str, out: Path) -> Step:
-        """A stage with its model loaded."""
+        """A stage with its model loaded; from now on this process computes with one thread on the CPU."""
+        one_thread()
         if name == "group":
             return Group(self.recipe, read_items(self.recipe).items)
         if name == "write":
@@ -93,7 +106,10 @@ class PhotoWork:
 
     def unpack(self, text: str) -> list[Any]:
         """Jobs or records; entries are read where they are noted."""
-        return [Job(item[0], tuple(item[1])) if isinstance(item, list) else Record(**item) for item in json.loads(text)]
+        return [
+            Job(item[0], tuple(item[1]), item[2]) if isinstance(item, list) else Record(**item)
+            for item in json.loads(text)
+        ]
 
     def is_finished(self, out: Path) -> bool:
         """Whether the set is merged, with these thresholds."""
@@ -101,6 +117,8 @@ class PhotoWork:
 
     def finish(self, out: Path, entries: Ledger) -> None:
         """Judge all samples by the recipe's thresholds, and write annotations and manifest."""
+        for leftover in (out / "masks").glob("*/.*.tmp"):  # of killed processes; nobody makes masks any more
+            leftover.unlink(missing_ok=True)
         filtered(out, self.recipe, entries)
 
 
@@ -110,8 +128,12 @@ def _is_local(writer: str) -> bool:
 
 def _packed(item: Job | Record | Entry) -> Any:
     if isinstance(item, Job):
-        return [item.index, item.rejections]
+        return [item.index, item.rejections, item.begun]
     return item.to_json() if isinstance(item, Entry) else item.model_dump(mode="json")
+
+
+def _unpacked(item: Any) -> Job | Record:
+    return Job(item[0], tuple(item[1]), item[2]) if isinstance(item, list) else Record(**item)
 
 
 def _stage(name: str, setting: Setting) -> Stage:
@@ -137,18 +159,40 @@ def _stage(name: str, setting: Setting) -> Stage:
     return Check(setting)
 
 
+def one_thread() -> None:
+    """One thread for torch and what is below numpy, loaded or not: bytes don't depend on the number of cores."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def texts_of(setting: Setting) -> list[Path]:
+    """The text files that the recipe names."""
+    background, kinds = setting.recipe.background, setting.recipe.objects.values()
+    named = [kind.instructions for kind in kinds] + [background.scenes if background.kind == "diffusion" else None]
+    return [Path(name).expanduser() for name in named if name and Path(name).expanduser().is_file()]
+
+
 def entry_of(out: Path, record: Record) -> Entry:
-    """The line that notes a record which went through all stages, whatever became of it."""
+    """The line that notes a record which went through all stages, whatever became of it.
+
+    The pictures of one that can't be made are removed; those of one that failed are kept for another try.
+    """
+    status = status_of(record)
     made = [view.picture for view in record.views if view.picture]
-    images = {picture: sha256(out / picture) for picture in made} if status_of(record) == "made" else {}
+    if status == "rejected":
+        for view in record.views:
+            if view.picture:
+                (out / view.picture).unlink(missing_ok=True)
+            view.picture = None
     verdict = record.failed or record.rejected
     manifest = {
         "id": record.id,
-        "status": status_of(record),
+        "status": status,
         "reasons": [f"{verdict.stage}: {verdict.reason}"] if verdict else [],
         "attempts": len(record.earlier) + 1,
         "rejections": record.earlier,
         "record": record.model_dump(mode="json", exclude={"earlier"}),
-        "images": images,
+        "images": {picture: sha256(out / picture) for picture in made} if status == "made" else {},
     }
     return Entry(manifest, None)

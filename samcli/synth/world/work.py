@@ -42,6 +42,11 @@ class WorldWork:
         """The recipe's number of processes, else one for each core."""
         return self.recipe.workers or os.cpu_count() or 1
 
+    @property
+    def devices(self) -> list[str]:
+        """None."""
+        return []
+
     def identity(self) -> SynthRecipe:
         """The recipe; how many processes work is no part of what is made."""
         return self.recipe.model_copy(update={"workers": 0})

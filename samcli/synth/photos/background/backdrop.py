@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.synth.photos.background.light import cast_shadows, match_light
 from samcli.synth.photos.background.painting import Painted, Task, drift
+from samcli.synth.photos.kept import kept
 from samcli.synth.photos.sources.items import Account
 from samcli.synth.photos.sources.reading import BACKDROPS
 from samcli.synth.photos.sources.tree import Tree
@@ -38,7 +38,7 @@ def backdrops(setting: Setting) -> tuple[str, ...]:
     return _listed(setting.root, named or BACKDROPS)
 
 
-@lru_cache(maxsize=4)  # listed once, however many records ask
+@kept(4)  # listed once, however many records ask
 def _listed(root: Path, name: str) -> tuple[str, ...]:
     folder, tree = root / name, Tree(root)
     if not tree.holds(folder):
@@ -113,7 +113,7 @@ def _shared(one: Box, other: Box) -> float:
     return max(0, width) * max(0, height) / min((box[2] - box[0]) ** 2 for box in (one, other))
 
 
-@lru_cache(maxsize=8)
+@kept(8)
 def _opened(root: Path, path: str) -> Image.Image:
     """A backdrop, RGB, at most `LARGEST_SIDE` pixels a side.
 

@@ -4,12 +4,13 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
 from samcli.errors import UserError
 from samcli.synth.photos.background.backdrop import PAINTED, backdrops
+from samcli.synth.photos.kept import kept
 from samcli.synth.photos.record import Record
 from samcli.synth.photos.stage import Setting
 from samcli.synth.world.scenes import INDOOR, LIGHTS, SCENES, WEATHERS
@@ -73,7 +74,7 @@ def pool_file(setting: Setting) -> Path:
     return Path(str(resources.files("samcli"))) / "assets" / SHIPPED
 
 
-@lru_cache(maxsize=4)
+@kept(4)
 def read_pool(path: Path) -> tuple[Scene, ...]:
     """The scenes in a text file, one a line; lines that begin with # are headings, or say which version it is.
 

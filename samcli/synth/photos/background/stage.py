@@ -48,6 +48,8 @@ class Inpaint:
         tasks: list[Task] = []
 
         def begin(record: Record) -> None:
+            if self._is_painted(record):  # by an earlier try, which failed later
+                return
             if self.setting.kind(record).form == "scenes":
                 tasks.extend(self._tasks(record))
             else:
@@ -59,6 +61,9 @@ class Inpaint:
             made.setdefault(task.record.id, []).append((task, painted))
         for_each(self.name, records, lambda record: self._finish(record, made.get(record.id, [])))
         return list(records)
+
+    def _is_painted(self, record: Record) -> bool:
+        return all(view.picture and (self.setting.out / view.picture).exists() for view in record.views)
 
     def _tasks(self, record: Record) -> list[Task]:
         """What is to be painted of a record."""

@@ -103,7 +103,7 @@ def read(tree: Tree, place: Path, account: Account) -> Iterator[Shot]:
     splits = _splits(partition) if partition is not None else None
     for row in partition or []:
         if _parts(row[0]) not in found:
-            account.leave_out("listed files that aren't there", row[0])
+            account.leave_out(_MISSING, row[0])
 
     for parts, path in found.items():
         if reason := _POSES.get(poses.get(parts, "")) or _POSES.get(parts.pose):
