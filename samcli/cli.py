@@ -132,6 +132,8 @@ def synth(
     if out is None:
         raise UserError("synth needs --out DIR, the directory in which the set is made")
     there = out / "recipe.yaml"
+    if recipe is None and samples is None and (report or export) and not there.exists():
+        raise UserError(f"{out}: no run of sam there; give a recipe and --samples to make one")
     recipe = recipe or (str(there) if there.exists() else "tiny/world")
     flags: dict[str, Any] = {"samples": samples, "workers": workers, "seed": seed}
     of_photographs = {"root": data_root and str(data_root), "device": device, "dtype": dtype, "chunk": batch_size}

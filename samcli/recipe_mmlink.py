@@ -56,6 +56,14 @@ class SegmentRecipe(Section):
     text_threshold: Share = Field(0.25, description="grounded: least score of a word")
     mask_threshold: Share = Field(0.5, description="sam3: least probability of a mask's pixel")
 
+    @model_validator(mode="after")
+    def _right_segmenter(self) -> Self:
+        if self.kind == "sam3" and "sam2" in self.model:
+            raise ValueError(
+                f"sam3 needs model: facebook/sam3 or a directory of it ({self.model} is Segment Anything 2)"
+            )
+        return self
+
 
 class ComposeRecipe(Section):
     """How objects are placed on the canvas."""
@@ -189,7 +197,7 @@ class MmlinkRecipe(Section):
     kind: Literal["mmlink"] = Field("mmlink", description="what the recipe is for")
     root: str = Field("data/photographs", description="directory that holds all sources")
     objects: dict[str, ObjectRecipe] = Field(
-        {}, description="kinds of objects by name; none: a kind for each directory below `root`"
+        {}, description="kinds of objects by name, and no others; none: a kind for each directory below `root`"
     )
     split: Literal["train", "val", "test"] = Field(
         "train", description="objects of which split, where sources have any"

@@ -513,6 +513,7 @@ def test_grids_stand_on_white_and_covers_are_shown_whole(tmp_path: Path) -> None
     assert grid.scores == cover.scores == {}
     assert all(view.scene is None for view in grid.views + cover.views)
     cover.views[1].subjects[0].warp = "another view"
+    cover.views[1].picture = None  # what is painted isn't painted again
     build_background(setting)([cover])
     assert picture(setting, cover.views[0]) != picture(setting, cover.views[1])
 

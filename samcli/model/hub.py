@@ -28,19 +28,20 @@ def fetch(name: str, kind: str, patterns: Sequence[str], revision: str | None = 
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    told = kind.removesuffix(" of a stage")
     at = f" at revision {revision}" if revision else ""
     newest = "; --set model.revision=null takes the newest" if revision and kind == "model" else ""
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except LocalEntryNotFoundError as error:
         raise UserError(
-            f"no {kind} {name}{at}: no directory here, not in the hub's local cache, and the hub can't be reached. "
+            f"no {told} {name}{at}: no directory here, not in the hub's local cache, and the hub can't be reached. "
             f"Where there is a network, `{download_command(name, revision)}` fetches it; then give {_OPTIONS[kind]}"
             f"{newest}"
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"no {kind} {name}{at}: no directory here, and the hub refuses it: {reason}{newest}") from error
+        raise UserError(f"no {told} {name}{at}: no directory here, and the hub refuses it: {reason}{newest}") from error
 
 
 def download_command(name: str, revision: str | None = None) -> str:

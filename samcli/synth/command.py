@@ -46,6 +46,8 @@ def run_synth(
         lines.append(f"preview: {write_preview(out)}")
     if export and not summary["complete"]:
         raise UserError(f"--export: {out} still lacks {summary['missing']} samples; export it when they are made")
+    if export and not summary["made"]:
+        raise UserError(f"--export: no sample of {out} is accepted; --report says why, `accept` in the recipe decides")
     lines += [f"{name}: {export_set(out, name)}" for name in dict.fromkeys(export)]
     return "\n".join(lines)
 

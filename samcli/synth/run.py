@@ -24,6 +24,7 @@ from samcli.synth.writer import lost_images, remove_leftovers
 Shard = tuple[int, int]
 WHOLE: Shard = (0, 1)
 LOG = "log.jsonl"
+HOPELESS = 16  # samples that all failed: what is wrong won't mend itself
 ENGINES: dict[str, Callable[[Work, Path, Sequence[Bundle]], Generator[Made | None, None, None]]] = {
     "local": make_locally,
     "ray": make_on_ray,
@@ -91,10 +92,13 @@ def _open(work: Work, seed: int, out: Path, retry_failed: bool, overwrite: bool)
     if retry_failed and (overwrite or not (out / RECIPE).exists()):
         raise UserError(f"{out}: --retry-failed is for a run that is there; leave out --retry-failed to make one")
     with locked(out / ".open.lock", wait=True):
-        if not overwrite and goes_on(out, work.identity(), work.changeable):
-            work.begin(out)  # before anything is noted: a refused change leaves no trace
+        there = not overwrite and goes_on(out, work.identity(), work.changeable)
+        has_work = retry_failed or not (there and is_complete(out) and len(Ledger(out)) >= work.samples)
+        if has_work:
+            work.check(out if there else None)  # before anything is noted: a refused call leaves no trace
         if not open_run(out, work.identity(), overwrite=overwrite, may_change=work.changeable):
             record_environment(out, seed=seed)
+        if has_work:
             work.begin(out)
 
 
@@ -138,6 +142,11 @@ def _work(work: Work, out: Path, shard: Shard, jobs: list[Job], engine: str) -> 
             if made is not None:
                 part.extend(entry.to_json() for entry in made.entries)
                 tally.count(made)
+                if tally.failed == tally.samples >= HOPELESS:
+                    raise UserError(
+                        f"all of the first {tally.samples} samples failed: {why_failed(made.entries[-1])}; mend that, "
+                        "then the same command with --retry-failed goes on"
+                    )
                 advance(len(made.entries))
             if stop.signal_number is not None and tally.samples < len(jobs):
                 tally.write(out, shard, engine)
@@ -153,10 +162,12 @@ class _Tally:
     """How much was made in this call, and the seconds that each step took, in all processes together."""
 
     samples: int = 0
+    failed: int = 0
     seconds: Counter[str] = field(default_factory=Counter)
 
     def count(self, made: Made) -> None:
         self.samples += len(made.entries)
+        self.failed += sum(entry.status == "failed" for entry in made.entries)
         self.seconds.update(made.seconds)
 
     def write(self, out: Path, shard: Shard, engine: str) -> None:
@@ -188,9 +199,17 @@ def summarise(out: Path, work: Work, entries: Ledger) -> dict[str, Any]:
         "failed": count["failed"],
         "rejected_samples": count["rejected"],
         "failed_ids": [index for index, status in states.items() if status == "failed"],
+        "why_failed": next((why_failed(entry) for entry in entries.values() if entry.status == "failed"), None),
         "rejected": rejected_by_reason(entries.values()),
         "complete": is_complete(out) and len(entries) == work.samples,
     }
+
+
+def why_failed(entry: Entry) -> str:
+    """The last reason, with what more is known."""
+    verdict = (entry.manifest.get("record") or {}).get("failed") or {}
+    told = entry.reasons[-1] if entry.reasons else "no reason is noted"
+    return f"{told} ({verdict['detail']})" if verdict.get("detail") else told
 
 
 def rejected_by_reason(entries: Iterable[Entry]) -> dict[str, int]:
@@ -203,7 +222,8 @@ def _announce(summary: dict[str, Any], made_now: int) -> None:
     out, missing = summary["out"], summary["missing"]
     if summary["failed"]:
         shown = ", ".join(map(str, summary["failed_ids"][:20])) + (", ..." if summary["failed"] > 20 else "")
-        warn(f"{summary['failed']} samples failed: {shown}; why, says {MANIFEST}; --retry-failed tries them anew")
+        why = f"{summary['why_failed']}; {MANIFEST} has all"
+        warn(f"{summary['failed']} samples failed: {shown}; the first: {why}; --retry-failed tries them anew")
     if summary["rejected_samples"]:
         count = f"{summary['rejected_samples']} of {summary['samples']} samples"
         say(f"{out}: {count} were rejected: {_commonest(summary)}")

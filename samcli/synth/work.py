@@ -84,8 +84,15 @@ class Work(Protocol):
         """The jobs in bundles: what goes through the steps together, and what a killed process loses."""
         ...
 
+    def check(self, out: Path | None) -> None:
+        """Check what the set is made of, and compare it with what the run in `out`, if there is one, was begun with.
+
+        Writes nothing; raises UserError for what is in the way.
+        """
+        ...
+
     def begin(self, out: Path) -> None:
-        """Check and note what the set is made of, before the first sample; raises UserError for what is in the way."""
+        """Note what the set is made of, before the first sample."""
         ...
 
     def step(self, name: str, out: Path) -> Step:

@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
+from samcli.console import say, warn
 from samcli.files import sha256
 from samcli.gpus import usable_gpus
 from samcli.recipe_mmlink import MmlinkRecipe
@@ -17,7 +18,7 @@ from samcli.synth.photos.background.backdrop import backdrops
 from samcli.synth.photos.filtering import filtered, is_filtered
 from samcli.synth.photos.group import Group
 from samcli.synth.photos.kept import forget_kept
-from samcli.synth.photos.listing import check_listing
+from samcli.synth.photos.listing import SOURCES, check_listing, write_listing
 from samcli.synth.photos.record import Photo, Record, status_of
 from samcli.synth.photos.scene_pool import write_scene_pool
 from samcli.synth.photos.sources import Item, read_items
@@ -69,16 +70,29 @@ class PhotoWork:
         """One for each chunk."""
         return [tuple(chunk) for _, chunk in groupby(jobs, lambda job: job.index // self.chunk)]
 
-    def begin(self, out: Path) -> None:
-        """Note the sources, or compare them with those that the run was begun with; have scenes written if asked."""
+    def check(self, out: Path | None) -> None:
+        """Read the sources, refuse what no sample can be made of, compare with those that the run was begun with."""
         forget_kept()
-        items = read_items(self.recipe).items
-        Group(self.recipe, items)  # refuses what no sample can be made of
+        found = read_items(self.recipe)
+        Group(self.recipe, found.items)
+        for reason, count in found.left_out.items():
+            warn(f"left out: {count} {reason}, such as {found.examples[reason]}")
+        backdrops(Setting(self.recipe, Path()))
+        if out is not None and (out / SOURCES).exists():
+            check_listing(out, *self._sources(out))
+
+    def begin(self, out: Path) -> None:
+        """Note the sources, and have scenes written if that is asked for."""
+        if not (out / SOURCES).exists():
+            write_listing(out, *self._sources(out))
+        write_scene_pool(Setting(self.recipe, out))
+
+    def _sources(self, out: Path) -> tuple[Path, list[Item], list[Path]]:
+        """The root, all photographs and backdrops, and the text files."""
         setting = Setting(self.recipe, out)
         scenes = tuple(Photo(identity=path, path=path) for path in backdrops(setting))
-        listed = [item for own in items.values() for item in own] + [Item("backdrop", "backdrops", None, scenes)]
-        check_listing(out, Path(self.recipe.root), listed, texts_of(setting))
-        write_scene_pool(setting)
+        items = [item for own in read_items(self.recipe).items.values() for item in own]
+        return setting.root, [*items, Item("backdrop", "backdrops", None, scenes)], texts_of(setting)
 
     def step(self, name: str, out: Path) -> Step:
         """A stage with its model loaded; from now on this process computes with one thread on the CPU."""
@@ -120,6 +134,10 @@ class PhotoWork:
         for leftover in (out / "masks").glob("*/.*.tmp"):  # of killed processes; nobody makes masks any more
             leftover.unlink(missing_ok=True)
         filtered(out, self.recipe, entries)
+        if any((out / made).exists() for made in ("preview.html", "export")):
+            say(
+                f"{out}: what was exported or drawn before shows an earlier choice; --preview and --export make it anew"
+            )
 
 
 def _is_local(writer: str) -> bool:

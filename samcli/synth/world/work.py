@@ -56,8 +56,11 @@ class WorldWork:
         size = max(1, min(MOST_AT_ONCE, len(jobs) // (4 * self.workers)))
         return [tuple(jobs[start : start + size]) for start in range(0, len(jobs), size)]
 
-    def begin(self, out: Path) -> None:
+    def check(self, out: Path | None) -> None:
         """The world is made of nothing."""
+
+    def begin(self, out: Path) -> None:
+        """There is nothing to note."""
 
     def step(self, name: str, out: Path) -> Step:
         """Jobs to entries."""

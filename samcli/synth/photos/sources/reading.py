@@ -177,7 +177,8 @@ def _fault(asks: ObjectRecipe, items: Sequence[Item]) -> str | None:
         "covers": (2, "a pair"),
     }[asks.form]
     if len(items) < needed:
-        return f"{len(items)} object{'s' if len(items) > 1 else ''}, and a sample needs {needed} ({why})"
+        count = f"{len(items)} object{'s' if len(items) > 1 else ''}"
+        return f"{count}, and a sample needs {needed} ({why}): add some, or ask for fewer distractors"
     if asks.form == "covers":
         known = [
             {(key, text) for key in ("author", "genre") if (text := getattr(item.photos[0], key))} for item in items
