@@ -54,7 +54,7 @@ def toned(colour: RGB, light: str, weather: str, near: bool, snow: float) -> RGB
     return mix(mix(colour, cast, share), _SKIES[light, weather][1], haze)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def gradient(stops: tuple[RGB, ...], width: int, height: int) -> Image.Image:
     """A picture whose colour runs from the first stop at the top to the last at the bottom."""
     column = Image.new("RGB", (1, len(stops)))

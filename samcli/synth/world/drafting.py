@@ -3,12 +3,12 @@
 Furniture and vehicles are such tables.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import cos, pi, sin
 
-from samcli.synth.world.pen import RGB, Fill, Pen, Point
+from samcli.synth.world.pen import RGB, Fill, Format, Pen, Point, Stamp
 
 # (shape, paint, numbers). Numbers: "box" left, top, right, bottom, corner radius; "oval" left, top, right, bottom;
 # "poly" and "blob" (a polygon with rounded corners) x, y, x, y, ...; "line" width, x, y, x, y, ...
@@ -68,12 +68,35 @@ class Frame:
         a, b, c, d, e, f = self.affine
         return a * x + b * y + c, d * x + e * y + f
 
-    def draw(self, parts: Sequence[Part]) -> None:
+    def draw(self, parts: tuple[Part, ...]) -> None:
         """Draw the parts, the first at the back."""
-        for shape, paint, numbers in parts:
-            points = [self.at(x, y) for x, y in _contour(shape, numbers)]
-            fill = self.paints[paint]
-            if shape == "line":
-                self.pen.line(points, fill.rgb if isinstance(fill, Fill) else fill, numbers[0])
-            else:
-                self.pen.polygon(points, fill)
+        fills = [_filled(self.paints[paint]) for _, paint, _ in parts]
+        patterns = tuple(fill.pattern for fill in fills)
+        colours: dict[RGB, RGB] = {}
+        for model, fill in zip(_models(patterns), fills, strict=True):
+            colours.update(zip(model.tints, fill.tints, strict=True))
+        self.pen.lay(_stamp(self.pen.format, parts, self.affine, patterns), colours)
+
+
+def _filled(paint: Fill | RGB) -> Fill:
+    return paint if isinstance(paint, Fill) else Fill(paint)
+
+
+@lru_cache(maxsize=64)
+def _models(patterns: tuple[str, ...]) -> list[Fill]:
+    """Fills all of whose tints differ, for the parts of a stamp."""
+    return [Fill((4 * number, 0, 0), pattern) for number, pattern in enumerate(patterns)]
+
+
+@lru_cache(maxsize=640)
+def _stamp(sheet: Format, parts: tuple[Part, ...], affine: Affine, patterns: tuple[str, ...]) -> Stamp:
+    """The parts in the tints of `_models`."""
+    pen = Pen(*sheet)
+    a, b, c, d, e, f = affine
+    for (shape, _, numbers), fill in zip(parts, _models(patterns), strict=True):
+        points = [(a * x + b * y + c, d * x + e * y + f) for x, y in _contour(shape, numbers)]
+        if shape == "line":
+            pen.line(points, fill.rgb, numbers[0])
+        else:
+            pen.polygon(points, fill)
+    return pen.stamp()

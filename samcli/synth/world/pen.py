@@ -1,8 +1,8 @@
 """A small drawing pen: antialiased shapes in unit coordinates, filled with a colour and a pattern.
 
 Every thing of the world is drawn with it. The pen works at `OVERSAMPLING` times the final size, on a sheet that holds
-one byte a pixel, the number of its colour; the colours come in once at the end, when the sheet is reduced, which smooths
-every edge.
+one byte a pixel, the number of its colour; the colours come in once at the end, when the sheet is reduced, which
+smooths every edge.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,21 +62,26 @@ def luminance(colour: RGB) -> float:
 
 @dataclass(frozen=True)
 class Fill:
-    """What a shape is filled with: a named colour of `PALETTE` and a pattern of the world."""
+    """What a shape is filled with: a colour, perhaps by its name in `PALETTE`, and a pattern of the world."""
 
-    colour: str
+    colour: str | RGB
     pattern: str = "plain"
 
     @property
     def rgb(self) -> RGB:
         """The ground colour."""
-        return PALETTE[self.colour]
+        return PALETTE[self.colour] if isinstance(self.colour, str) else self.colour
 
     @property
     def mark(self) -> RGB:
         """The colour of stripes, dots and checks: always far from the ground in brightness, never another hue."""
         bright = luminance(self.rgb) > 150
         return mix(self.rgb, (50, 45, 60), 0.55) if bright else mix(self.rgb, (255, 255, 255), 0.72)
+
+    @property
+    def tints(self) -> tuple[RGB, RGB, RGB]:
+        """Every colour of a shape that is filled with it: ground, outline and marks."""
+        return self.rgb, outline_of(self.rgb), self.mark
 
 
 @lru_cache(maxsize=64)
@@ -124,8 +129,8 @@ class Pen:
     """Draws on a transparent sheet `aspect` wide and 1 high; y grows downwards, the ground is at y = 1.
 
     `height` is the final height in pixels; the sheet is `OVERSAMPLING` times as large until `finish`. Pattern
-    elements keep their size relative to the sheet (`period`), so that they stay visible in small pictures. A sheet takes
-    up to 255 colours.
+    elements keep their size relative to the sheet (`period`), so that they stay visible in small pictures. A sheet
+    takes up to 255 colours.
     """
 
     def __init__(self, height: int, aspect: float = 1.0, period: float = PERIOD) -> None:

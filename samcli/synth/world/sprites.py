@@ -39,7 +39,7 @@ def may_mirror(category: str) -> bool:
     return bool(getattr(_ARTISTS[category], "MIRROR", True))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def draw_sprite(thing: Thing, pose: Pose, height: int) -> Image.Image:
     """The thing `height` pixels high, RGBA, colours multiplied by their alpha; don't change it in place."""
     artist = _ARTISTS[thing.category]

@@ -236,9 +236,7 @@ def _placed(symbol: Symbol, centre: Point, size: float, turn: float, squeeze: fl
 
 
 @lru_cache(maxsize=512)
-def _stamp(
-    sheet: Format, symbol: str, centre: Point, size: float, haloed: bool, turn: float, squeeze: float
-) -> Stamp:
+def _stamp(sheet: Format, symbol: str, centre: Point, size: float, haloed: bool, turn: float, squeeze: float) -> Stamp:
     """A symbol in the colours of `_LAYERS`: its halo's edge and its halo if it has one, its edge, itself, its marks."""
     pen, placed = Pen(*sheet), _placed(SYMBOLS[symbol], centre, size, turn, squeeze)
     margins = (HALO + 0.012, HALO, OUTLINE / 2, 0.0) if haloed else (OUTLINE / 2, 0.0)
