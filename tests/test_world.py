@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from samcli.synth.world import books, drafting, icons, symbols
 from samcli.synth.world.grammar import name, read_mentions
 from samcli.synth.world.pen import PERIOD, Box, Pen, Point
 from samcli.synth.world.pictures import draw_any, render
@@ -26,18 +28,16 @@ everything = pytest.mark.parametrize("category", list(CATEGORIES))
 
 
 class WatchedPen(Pen):
-    """Remembers every point that it is told to draw."""
+    """Remembers every point that any pen of its kind is told to draw."""
 
-    def __init__(self, height: int, aspect: float, period: float) -> None:
-        super().__init__(height, aspect, period)
-        self.seen: list[Point] = []
+    seen: ClassVar[list[Point]] = []
 
     def _points(self, points: Sequence[Point]) -> list[Point]:
-        self.seen += points
+        self.seen.extend(points)
         return super()._points(points)
 
     def _box(self, box: Box) -> Box:
-        self.seen += [box[:2], box[2:]]
+        self.seen.extend([box[:2], box[2:]])
         return super()._box(box)
 
 
@@ -60,9 +60,14 @@ def difference(first: Thing, second: Thing, pose: Pose) -> float:
 
 
 @everything
-def test_every_thing_is_drawn_inside_its_sheet(category: str) -> None:
+def test_every_thing_is_drawn_inside_its_sheet(category: str, monkeypatch: pytest.MonkeyPatch) -> None:
     artist = _ARTISTS[category]
+    for module in (books, drafting, icons, symbols):
+        monkeypatch.setattr(module, "Pen", WatchedPen)  # it draws the stamps
     for number, thing in enumerate(each_word(category)):
+        for stamps in (books._title, books._outside, drafting._stamp, icons._stamp, symbols._stamp):
+            stamps.cache_clear()
+        WatchedPen.seen.clear()
         pen = WatchedPen(HEIGHT, aspect(thing), getattr(artist, "PERIOD", PERIOD))
         artist.draw(pen, thing, number % VARIANTS)
         across, down = zip(*pen.seen, strict=True)
