@@ -41,5 +41,5 @@ class TextStore:
                 return do(store)
         except (sqlite3.Error, OSError) as error:
             self._broken = True
-            warn(f"{self.path}: the cache of answers can't be used ({error}); going on without it")
+            warn(f"{self.path}: what was kept there can't be used ({error}); going on without it")
             return None

@@ -556,3 +556,14 @@ def test_listings_that_are_gone_or_damaged(begun: tuple[Path, Path]) -> None:
     (root / "toy/a/1.png").unlink()
     with pytest.raises(UserError, match="1 gone"):
         check_listing(out, root, every(root))
+
+
+def test_pictures_in_other_formats_are_counted(tmp_path: Path) -> None:
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.HEIC", "c/1.png", "d/1.heic"):
+        (tmp_path / "mug" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mug" / name).write_bytes(b"")
+    found = read_items(MmlinkRecipe.model_validate({"root": str(tmp_path), "objects": {"mug": {"distractors": 1}}}))
+    assert [item.identity.rpartition("/")[2] for item in found.items["mug"]] == ["a", "b", "c"]
+    (reason,) = (reason for reason in found.left_out if "isn't read" in reason)
+    assert found.left_out[reason] == 2
+    assert found.examples[reason].lower().endswith(".heic")

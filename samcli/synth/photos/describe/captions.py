@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from samcli.errors import UserError
 from samcli.memory import enough_memory
 from samcli.synth.photos.canvas import on_ground
 from samcli.synth.photos.describe.wording import tidy_caption
@@ -28,12 +29,15 @@ class Captions:
 
         recipe = setting.recipe.describe
         self._setting = setting
-        self._captioner = load_model(
-            recipe.captioner,
-            device=setting.recipe.device,
-            dtype=setting.recipe.dtype,
-            revision=recipe.captioner_revision,
-        )
+        try:
+            self._captioner = load_model(
+                recipe.captioner,
+                device=setting.recipe.device,
+                dtype=setting.recipe.dtype,
+                revision=recipe.captioner_revision,
+            )
+        except UserError as error:
+            raise UserError(f"describe.captioner: {error}") from error
         own = self._captioner.traits.decoding
         self._decoding = own.model_copy(update={"max_length": min(own.max_length, recipe.answer_tokens + 1)})
         self._told = read_prompt("caption", ("noun",))

@@ -10,6 +10,8 @@ from samcli.files import is_writable
 from samcli.synth.photos.sources.items import Account
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+UNREAD = frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".nef", ".arw", ".raw", ".svg", ".psd"})
+FOREIGN = "pictures in a format that isn't read (HEIC, AVIF, raw, ...; convert them to JPEG or PNG)"
 OUT_OF_ROOT = "links that lead out of the root"
 LINKED = "links to directories, which aren't followed"
 NO_TEXT = "file names that are no text"
@@ -69,9 +71,11 @@ class Tree:
         return Listing(tuple(sorted(directories)), tuple(pictures), frozenset(files), tuple(sorted(skipped)))
 
     def _reason_against(self, entry: os.DirEntry[str]) -> str | None:
-        """Why an entry isn't read: links could leave the root or lead in circles."""
+        """Why an entry isn't read; links could leave the root or lead in circles."""
         if not is_writable(entry.name):
             return NO_TEXT
+        if os.path.splitext(entry.name)[1].lower() in UNREAD:
+            return FOREIGN
         if not entry.is_symlink():
             return None
         if not self.holds(Path(entry.path)):
