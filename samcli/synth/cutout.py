@@ -1,7 +1,7 @@
 """Cutting subjects out of their photos and standing them on a canvas (the paper's composition)."""
 
 import random
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
@@ -54,14 +54,18 @@ def _ground(photo: Image.Image, mask: Image.Image) -> tuple[int, int, int]:
 
 
 def _median(counts: Sequence[int]) -> int:
-    """The middle one of levels from 0 to 255 that occur so often, the lower one of two; 255 when none occurs."""
-    return bisect_left(list(accumulate(counts)), sum(counts) / 2) if any(counts) else 255
+    """The median of levels from 0 to 255 that occur so often, a half rounded down; 255 when none occurs."""
+    seen = list(accumulate(counts))
+    half = seen[-1] / 2
+    return (bisect_left(seen, half) + bisect_right(seen, half)) // 2 if half else 255
 
 
 def paste(canvas: Image.Image, cutout: Image.Image, corner: tuple[int, int]) -> None:
     """Lay a cut-out (colours multiplied by alpha) onto an RGB canvas, in place; outside parts are cut off."""
     left, top = corner
     box = (max(left, 0), max(top, 0), min(left + cutout.width, canvas.width), min(top + cutout.height, canvas.height))
+    if box[0] >= box[2] or box[1] >= box[3]:
+        return
     part = cutout.crop((box[0] - left, box[1] - top, box[2] - left, box[3] - top))
     gap = ImageChops.invert(part.getchannel("A"))
     under = ImageChops.multiply(canvas.crop(box), Image.merge("RGB", (gap, gap, gap)))

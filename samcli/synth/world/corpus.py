@@ -102,11 +102,13 @@ def make_corpus(
 
 def _make_chunk(directory: Path, seed: int, size: int, patch: int, split: str, count: int, start: int) -> None:
     pictures = [draw_picture(seed, index, split) for index in range(start, min(start + CHUNK, count))]
+    drawn = [(np.asarray(render(picture, size)), patch_owners(picture, size, patch)) for picture in pictures]
+    pixels, owners = zip(*drawn, strict=True)
     with atomic_write(directory / f"{start:08d}.npz", "wb") as file:
         np.savez(
             file,
-            pixels=np.stack([np.asarray(render(picture, size)) for picture in pictures]),
-            owners=np.stack([patch_owners(picture, size, patch) for picture in pictures]).astype(np.int8),
+            pixels=np.stack(pixels),
+            owners=np.stack(owners).astype(np.int8),
             labels=np.stack([label_picture(picture) for picture in pictures]),
         )
 

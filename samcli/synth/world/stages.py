@@ -22,7 +22,7 @@ STUDIO = (236, 236, 232)
 _BEHIND = bytes(level * (255 - alpha) // 255 for alpha in range(256) for level in STUDIO)
 MARGIN = 8
 LEAST_SIDE = 0.12  # of the canvas (the 64 of 512 pixels that photographs are held to)
-_GREY = np.asarray(NEUTRAL, dtype=np.int32)
+_GREY = np.asarray(NEUTRAL, dtype=np.float32)
 _ELSEWHERE = ("animal", "vehicle")
 
 
@@ -94,10 +94,11 @@ def inpaint(draft: Draft) -> Draft:
 def _stand_in(canvas: Image.Image, mask: Image.Image, scene: Image.Image) -> Image.Image:
     """The canvas's subjects before the scene; the canvas's grey, which shines through at soft edges, is taken out."""
     if box := mask.getbbox():
-        gap = 255 - np.asarray(mask.crop(box)).astype(np.int32)[..., None]
-        added = ((np.asarray(scene.crop(box)) - _GREY) * gap + 127) // 255
-        shown = (np.asarray(canvas.crop(box)) + added).clip(0, 255).astype(np.uint8)
-        scene.paste(Image.fromarray(shown), box)
+        shown = np.asarray(scene.crop(box)).astype(np.float32)
+        shown -= _GREY
+        shown *= 1 - np.asarray(mask.crop(box), dtype=np.float32)[..., None] / 255
+        shown += np.asarray(canvas.crop(box))
+        scene.paste(Image.fromarray(shown.round().clip(0, 255).astype(np.uint8)), box)
     return scene
 
 
