@@ -149,7 +149,7 @@ def test_each_threshold_of_the_recipe_is_a_limit() -> None:
     known = limits(AcceptRecipe())
     assert (str(known["drift"]), str(known["identity"]), str(known["answer_words"])) == (
         "at most 0.05",
-        "at least 0.5",
+        "at least 0.55",
         "4 to 60",
     )
     assert [known["answer_words"].allows(words) for words in (3, 4, 60, 61)] == [False, True, True, False]
