@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from samcli.synth.world.pen import PALETTE, RGB, Box, Fill, Format, Pen, Point, Stamp, darker, outline_of, shaded
+from samcli.synth.world.pen import MODEL, PALETTE, RGB, Box, Fill, Format, Pen, Point, Stamp, darker, outline_of, shaded
 from samcli.synth.world.symbols import CREAM, INK, Line, backing, draw_symbol, oval, turned
 from samcli.synth.world.things import Thing
 
@@ -41,7 +41,6 @@ LETTERS: dict[str, str] = {
     "Z": "00400646",
 }
 LETTER_WIDTHS = {"I": 0.0, "G": 1.15, "M": 1.3, "W": 1.4, "J": 0.85, "L": 0.85, "E": 0.9, "F": 0.9}
-_MODEL = "black"  # the only colour all of whose tints differ
 BOLD = 0.046
 GAP = 0.075
 
@@ -172,8 +171,8 @@ def _front(frame: Frame, kind: str) -> Box:
 
 @lru_cache(maxsize=64)
 def _outside(sheet: Format, frame: Frame, kind: str, pattern: str) -> Stamp:
-    """Everything but label and emblem, in the tints of `_MODEL`."""
-    pen, fill = Pen(*sheet), Fill(_MODEL, pattern)
+    """Everything but label and emblem, in the tints of `MODEL`."""
+    pen, fill = Pen(*sheet), Fill(MODEL, pattern)
     left, top, right, bottom = box = _front(frame, kind)
     radius = {"book": 0.03, "notebook": 0.1, "album": 0.0}[kind]
     _cover(pen, frame, box, radius, fill)
@@ -188,7 +187,7 @@ def _outside(sheet: Format, frame: Frame, kind: str, pattern: str) -> Stamp:
 
 def _tints(fill: Fill) -> tuple[RGB, ...]:
     side = shaded(fill.rgb)
-    return fill.rgb, fill.mark, outline_of(fill.rgb), side, outline_of(side), darker(fill.rgb, 0.5)
+    return *fill.tints, side, outline_of(side), darker(fill.rgb, 0.5)
 
 
 def draw(pen: Pen, thing: Thing, variant: int) -> None:
@@ -197,7 +196,7 @@ def draw(pen: Pen, thing: Thing, variant: int) -> None:
     kind, fill = words["kind"], Fill(words["colour"], words["pattern"])
     frame = Frame.fitted(ASPECTS[kind], POSES[variant])
     stamp = _outside(pen.format, frame, kind, fill.pattern)
-    pen.lay(stamp, dict(zip(_tints(Fill(_MODEL, fill.pattern)), _tints(fill), strict=True)))
+    pen.lay(stamp, dict(zip(_tints(Fill(MODEL, fill.pattern)), _tints(fill), strict=True)))
     left, top, right, bottom = _front(frame, kind)
     face = (left + (0.1 if kind == "book" else 0.0), top + (0.06 if kind == "notebook" else 0.0), right, bottom)
     _label(pen, frame, words, face)

@@ -4,12 +4,11 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from samcli.synth.world.pen import PALETTE, RGB, Fill, Format, Pen, Point, Stamp, darker, outline_of, shaded
+from samcli.synth.world.pen import MODEL, PALETTE, RGB, Fill, Format, Pen, Point, Stamp, darker, outline_of, shaded
 from samcli.synth.world.symbols import backing, draw_symbol, oval, turned
 from samcli.synth.world.things import Thing
 
 Outline = tuple[Point, ...]
-_MODEL = "black"  # the only colour all of whose tints differ
 
 
 def _rounded(corners: Outline, cut: float) -> Outline:
@@ -75,9 +74,9 @@ def _place(badge: str, variant: int) -> Place:
 
 @lru_cache(maxsize=128)
 def _stamp(sheet: Format, badge: str, pattern: str, variant: int) -> Stamp:
-    """A badge in the tints of `_MODEL`."""
+    """A badge in the tints of `MODEL`."""
     pen, place, (across, down) = Pen(*sheet), _place(badge, variant), EDGES[variant]
-    ground = Fill(_MODEL, pattern)
+    ground = Fill(MODEL, pattern)
     for share in (1.0, 0.5) if across or down else ():
         pen.polygon([(x + across * share, y + down * share) for x, y in place.outline], shaded(ground.rgb))
     pen.polygon(place.outline, ground)
@@ -87,7 +86,7 @@ def _stamp(sheet: Format, badge: str, pattern: str, variant: int) -> Stamp:
 
 def _tints(ground: Fill) -> tuple[RGB, ...]:
     side = shaded(ground.rgb)
-    return ground.rgb, ground.mark, outline_of(ground.rgb), side, outline_of(side), darker(ground.rgb, 0.55)
+    return *ground.tints, side, outline_of(side), darker(ground.rgb, 0.55)
 
 
 def draw(pen: Pen, thing: Thing, variant: int) -> None:
@@ -96,7 +95,7 @@ def draw(pen: Pen, thing: Thing, variant: int) -> None:
     ground, colour = Fill(words["ground"], words["pattern"]), PALETTE[words["colour"]]
     place = _place(words["badge"], variant)
     stamp = _stamp(pen.format, words["badge"], words["pattern"], variant)
-    pen.lay(stamp, dict(zip(_tints(Fill(_MODEL, ground.pattern)), _tints(ground), strict=True)))
+    pen.lay(stamp, dict(zip(_tints(Fill(MODEL, ground.pattern)), _tints(ground), strict=True)))
     centre = (place.middle[0], place.middle[1] + SYMBOL_LIFTS.get(words["badge"], 0.0))
     size = SYMBOL_SIZES[words["badge"]] * place.scale / 0.485
     draw_symbol(pen, words["kind"], centre, size, colour, backing(colour), TURNS[variant], SQUEEZES[variant])

@@ -20,6 +20,7 @@ RGB = tuple[int, int, int]
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
+MODEL: RGB = (40, 0, 0)  # a ground that stamps are drawn in, for others to replace: no two of its tints are equal
 Format = tuple[int, float, float]  # of a pen's sheet: its height, aspect and period
 
 PALETTE: dict[str, RGB] = {
