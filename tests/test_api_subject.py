@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from samcli import api_client
+from samcli.api_client import read_reply
 from samcli.data.sample import Sample, write_annotations
 from samcli.errors import Interrupted, UserError
-from samcli.evaluation import api_client
-from samcli.evaluation.api_client import read_reply
 from samcli.evaluation.api_subject import data_url
 from samcli.evaluation.command import default_out
 from samcli.evaluation.run import evaluate

@@ -11,12 +11,12 @@ from typing import Any
 
 from PIL import Image
 
+from samcli.api_client import Client, Endpoint, Rejected, Reply, Unanswered
 from samcli.console import say, warn
 from samcli.data.image import open_image
 from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.evaluation.answer_file import Answer
-from samcli.evaluation.api_client import Client, Endpoint, Rejected, Reply, Unanswered
 from samcli.evaluation.marked import pieces_of
 from samcli.evaluation.other_subject import GREEDY, OtherSubject
 from samcli.evaluation.predict import Asked, Made

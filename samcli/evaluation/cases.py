@@ -11,10 +11,10 @@ from samcli.console import say, warn
 from samcli.data.image import open_image
 from samcli.data.sample import Sample
 from samcli.errors import UserError
-from samcli.evaluation.figures import save_picture, style
 from samcli.evaluation.run import answer_and_score
 from samcli.evaluation.tables import Cell, Table
 from samcli.evaluation.tasks import task_of
+from samcli.figures import save_picture, style
 from samcli.files import write_json
 from samcli.names import folder_name
 from samcli.recipe_tables import CasesRecipe

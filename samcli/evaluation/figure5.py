@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from samcli.evaluation.figures import save_picture, style
 from samcli.evaluation.result_tables import METRICS
+from samcli.figures import save_picture, style
 
 Cells = dict[tuple[int, int], Mapping[str, Any]]  # by (l, k): {mean, ci95}
 _COLOURS = "viridis"  # even in lightness: its order is seen in grey, and by those who don't tell red from green

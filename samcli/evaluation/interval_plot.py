@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from samcli.evaluation.figures import save_picture, style
 from samcli.evaluation.result_tables import METRICS
+from samcli.figures import save_picture, style
 
 _SURE = 0.05
 _COLOUR, _REFERENCE = "#1f5fa8", "#b3541e"

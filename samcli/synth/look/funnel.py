@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samcli.evaluation.figures import save_picture, style
+from samcli.figures import save_picture, style
 from samcli.synth.look.seen import Loss
 
 FUNNEL = "funnel"

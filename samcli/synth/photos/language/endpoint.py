@@ -5,8 +5,8 @@ from asyncio import FIRST_COMPLETED
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from samcli.evaluation import api_client
-from samcli.evaluation.api_client import Client, Endpoint, Unanswered
+from samcli import api_client
+from samcli.api_client import Client, Endpoint, Unanswered
 from samcli.recipe_api import ApiRecipe
 from samcli.synth.photos.language.model import REFUSED, UNREACHED, Reply
 from samcli.synth.photos.language.purse import Purse
