@@ -17,7 +17,7 @@ from samcli.errors import UserError
 from samcli.model.captioner import Captioner
 from samcli.recipe import DecodingRecipe
 from samcli.recipe_mmlink import MmlinkRecipe
-from samcli.synth.photos.canvas import NEUTRAL
+from samcli.synth.cutout import NEUTRAL
 from samcli.synth.photos.describe.captions import alone_on_ground
 from samcli.synth.photos.describe.colours import NAMED, main_colours
 from samcli.synth.photos.describe.facts import facts_of

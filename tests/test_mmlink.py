@@ -21,8 +21,10 @@ from samcli.data.sample import read_annotations
 from samcli.errors import UserError
 from samcli.files import sha256
 from samcli.recipe_mmlink import MmlinkRecipe
+from samcli.synth.photos import work as photo_work
 from samcli.synth.photos.describe.stage import Describe
 from samcli.synth.photos.record import Record
+from samcli.synth.photos.sources import Collection, read_items
 from samcli.synth.photos.stage import Failed, mark
 from samcli.synth.run import synthesise
 from samcli.synth.work import forget_steps
@@ -164,6 +166,20 @@ def test_a_refused_start_leaves_the_directory_free(shop: Path, tmp_path: Path) -
     with pytest.raises(UserError, match="nowhere"):
         synthesise(shop_recipe(shop, samples=2, background={"backdrops": "nowhere"}), out)
     assert synthesise(shop_recipe(shop, samples=2), out)["complete"]
+
+
+def test_sources_are_looked_for_once_a_run(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[MmlinkRecipe] = []
+
+    def look(recipe: MmlinkRecipe) -> Collection:
+        looked.append(recipe)
+        return read_items(recipe)
+
+    monkeypatch.setattr(photo_work, "read_items", look)
+    for expected in (1, 2):
+        forget_steps()
+        synthesise(shop_recipe(shop, samples=2 * expected), tmp_path / "run")
+        assert len(looked) == expected
 
 
 def test_bad_photographs_are_counted_by_reason(tmp_path: Path) -> None:

@@ -524,6 +524,18 @@ def test_a_photograph_written_anew_counts_as_changed_and_a_copied_tree_does_not(
         check_listing(out, root, every(root))
 
 
+def test_a_copied_tree_is_no_change_with_texts_of_the_recipe_beside_it(begun: tuple[Path, Path]) -> None:
+    root, out = begun
+    (text := out.parent / "lines.txt").write_text("# version 1\nWhich toy is it?\n")
+    write_listing(out, root, every(root), [text])
+    for path in root.rglob("*.png"):
+        os.utime(path, ns=(2, 2))
+    check_listing(out, root, every(root), [text])
+    text.write_text("# version 1\nWhich toy was it?\n")
+    with pytest.raises(UserError, match=r"1 changed, such as .*lines.txt"):
+        check_listing(out, root, every(root), [text])
+
+
 def test_what_a_table_says_counts_too(tmp_path: Path) -> None:
     root = fill(tmp_path / "root", "1.png", "2.png", "3.png")
     text = "identity,path,description\na,1.png,red\nb,2.png,blue\nc,3.png,green\n"

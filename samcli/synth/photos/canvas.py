@@ -2,13 +2,13 @@
 
 from PIL import Image
 
+from samcli.synth.cutout import NEUTRAL
 from samcli.synth.photos.kept import kept
 from samcli.synth.photos.layers import blended, scaled
 from samcli.synth.photos.photographs import KEPT, Cut, cut_of, cutout_of
 from samcli.synth.photos.record import Place, Subject, View
 from samcli.synth.photos.stage import Setting
 
-NEUTRAL = (200, 200, 200)
 WHITE = (255, 255, 255)
 
 

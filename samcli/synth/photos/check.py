@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +13,7 @@ from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.synth.photos.canvas import foreground, on_ground
 from samcli.synth.photos.describe.rules import faults_of
-from samcli.synth.photos.embedder import Embedder
+from samcli.synth.photos.embedder import Embedder, Vectors
 from samcli.synth.photos.hashing import distance, hash_around, hash_of, hash_of_object
 from samcli.synth.photos.photographs import cutout
 from samcli.synth.photos.record import Record, View
@@ -33,21 +32,11 @@ class Check:
     name = "check"
 
     def __init__(self, setting: Setting) -> None:
-        self.setting = setting
-        if setting.recipe.check.embedder:
-            self._embedder  # noqa: B018  # loaded now: a stage that can't work says so before it is given anything
-        if setting.recipe.check.counter:
-            self._counter  # noqa: B018
-
-    @cached_property
-    def _embedder(self) -> Embedder:
-        check, recipe = self.setting.recipe.check, self.setting.recipe
-        return Embedder(str(check.embedder), check.embedder_revision, recipe.device, recipe.dtype)
-
-    @cached_property
-    def _counter(self) -> Detector:
-        check, recipe = self.setting.recipe.check, self.setting.recipe
-        return Detector(str(check.counter), check.counter_revision, recipe)
+        self.setting, recipe, check = setting, setting.recipe, setting.recipe.check
+        self._embedder = (
+            Embedder(check.embedder, check.embedder_revision, recipe.device, recipe.dtype) if check.embedder else None
+        )
+        self._counter = Detector(check.counter, check.counter_revision, recipe) if check.counter else None
 
     def __call__(self, records: Sequence[Record]) -> list[Record]:
         """Fill in `scores`, `hashes` and `faults`."""
@@ -62,9 +51,6 @@ class Check:
             self._check_scenes(record, pictures)
         if form == "covers":
             record.scores["view_distance"] = float(distance(*record.hashes.values()))
-        if self.setting.recipe.check.embedder and form == "scenes":
-            first, second = self._embedder.pictures(pictures)
-            record.scores["picture_similarity"] = _rounded(float(first @ second))
         if broken := [name for name, score in record.scores.items() if not math.isfinite(score)]:
             raise Rejected("a model returned no number", ", ".join(broken))
         record.faults = faults_of(record.answer, record)
@@ -85,31 +71,33 @@ class Check:
         record.scores["view_distance"] = float(distance(*map(hash_of_object, mains)))
         record.scores["scene_distance"] = float(distance(*around))
         self._check_identity(record)
-        if self.setting.recipe.check.counter:
+        if self._counter is not None:
             noun = self.setting.noun(record)
             found = [self._counter.count(picture, noun) for picture in pictures]
             extra = [count - len(view.subjects) for count, view in zip(found, record.views, strict=True)]
             record.scores["extra_objects"] = float(max(0, *extra))
-        if self.setting.recipe.check.embedder and self._embedder.reads_text:
-            asked = [(view.scene, picture) for view, picture in zip(record.views, pictures, strict=True) if view.scene]
-            matches = [
-                float(self._embedder.text(line)[0] @ self._embedder.pictures([picture])[0]) for line, picture in asked
-            ]
-            if matches and self.setting.recipe.background.kind == "diffusion":
-                record.scores["scene_match"] = _rounded(min(matches))
+        if self._embedder is not None:
+            self._compare_pictures(record, self._embedder, self._embedder.pictures(pictures))
+
+    def _compare_pictures(self, record: Record, embedder: Embedder, pictures: Vectors) -> None:
+        """How alike the pictures are, and how well each fits the line that its background was painted from."""
+        record.scores["picture_similarity"] = _rounded(float(pictures[0] @ pictures[1]))
+        if embedder.reads_text and self.setting.recipe.background.kind == "diffusion":
+            lines = [(view.scene, picture) for view, picture in zip(record.views, pictures, strict=True) if view.scene]
+            matches = [float(embedder.text(line)[0] @ picture) for line, picture in lines]
+            record.scores["scene_match"] = _rounded(min(matches))
 
     def _check_identity(self, record: Record) -> None:
         """How alike the two views of the main object are, and how much less alike it and any distractor."""
         shown = [[cutout(self.setting, subject) for subject in view.subjects] for view in record.views]
         flat = [cut for view in shown for cut in view]
-        if self.setting.recipe.check.embedder:
+        pairs = combinations(range(len(flat)), 2)
+        if self._embedder is not None:
             vectors = self._embedder.pictures([on_ground(cut) for cut in flat])
-            alike = {pair: float(vectors[pair[0]] @ vectors[pair[1]]) for pair in combinations(range(len(flat)), 2)}
+            alike = {(one, other): float(vectors[one] @ vectors[other]) for one, other in pairs}
         else:
             colours = [colour_histogram(cut) for cut in flat]
-            alike = {
-                pair: shared_colours(colours[pair[0]], colours[pair[1]]) for pair in combinations(range(len(flat)), 2)
-            }
+            alike = {(one, other): shared_colours(colours[one], colours[other]) for one, other in pairs}
         mains = (0, len(shown[0]))
         record.scores["identity"] = _rounded(alike[mains])
         others = [value for pair, value in alike.items() if len(set(pair) & set(mains)) == 1]

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from samcli.errors import UserError
 from samcli.recipe_mmlink import MmlinkRecipe, ObjectRecipe
-from samcli.synth.photos.kinds import COLUMNS, ROWS, kind_called
+from samcli.synth.photos.kinds import COLUMNS, PICTURES, ROWS, kind_called, objects_needed
 from samcli.synth.photos.record import Photo, Record, Subject, View
 from samcli.synth.photos.sources import Item
 from samcli.synth.work import Job
 
-PICTURES = 2
 _AUTHORS = 0.5  # of the pairs of covers share their author, where the sources allow both
 Drawing = Callable[[random.Random], list[View]]
 
@@ -54,7 +53,7 @@ class _Scenes:
         self.kind = kind
         self.mains = [item for item in items if len(item.photos) >= PICTURES or kind.second_view != "never"]
         self.items = list(items)
-        needed = 1 + PICTURES * kind.distractors
+        needed = objects_needed(kind)
         if not self.mains or len(self.items) < needed:
             raise UserError(
                 f"{name}: {len(self.items)} objects, {len(self.mains)} of them with two views; a sample needs {needed} "
@@ -90,7 +89,7 @@ class _Grid:
         self.sorts = [item for item in items if len(item.photos) >= PICTURES]
         self.each = min(COLUMNS * ROWS - 1, (len(self.items) - 1) // PICTURES)
         if self.each < 1:
-            raise UserError(f"{name}: {len(self.items)} icons; a pair of grids needs 3: add icons")
+            raise UserError(f"{name}: {len(self.items)} icons; a pair of grids needs {objects_needed(kind)}: add icons")
 
     def __call__(self, rng: random.Random) -> list[View]:
         main = rng.choice(self.items)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from samcli.synth.photos.canvas import NEUTRAL, on_ground
+from samcli.synth.cutout import NEUTRAL
+from samcli.synth.photos.canvas import on_ground
 
 SEEN = 128  # pixels a side of what is hashed around objects
 

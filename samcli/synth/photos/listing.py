@@ -44,7 +44,7 @@ def check_listing(out: Path, root: Path, items: Iterable[Item], texts: Iterable[
     gone, new = sorted(then.keys() - now.keys()), sorted(now.keys() - then.keys())
     both = sorted(then.keys() & now.keys())
     touched = {path for path in both if then[path]["modified_ns"] != now[path]["modified_ns"]}
-    if len(touched) == len(both):
+    if len(touched) == sum(bool(now[path]["modified_ns"]) for path in both):  # texts have a hash instead
         touched = set()
     changed = [path for path in both if path in touched or _told(then[path]) != _told(now[path])]
     counts = {"gone": gone, "new": new, "changed": changed}

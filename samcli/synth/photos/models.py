@@ -34,10 +34,7 @@ def processor_from(cls: Any, directory: Path, what: str) -> Any:
 
 
 def model_from(cls: Any, directory: Path, what: str, device: str, dtype: str) -> Any:
-    """A model in eval mode, straight to its device and dtype; raises UserError when the directory holds none.
-
-    On the CPU it computes with one thread, so that what it gives doesn't depend on the number of cores.
-    """
+    """A model in eval mode, straight to its device and dtype; raises UserError when the directory holds none."""
     import torch
     from transformers.utils import logging
 
@@ -45,10 +42,7 @@ def model_from(cls: Any, directory: Path, what: str, device: str, dtype: str) ->
 
     if stderr.quiet or not sys.stderr.isatty():
         logging.disable_progress_bar()
-
     place = resolve_device(device)
-    if place.type == "cpu":
-        torch.set_num_threads(1)
     try:
         with enough_memory(f"while {what} was loaded", "use --dtype bfloat16 or another --device"):
             model, report = cls.from_pretrained(

@@ -7,10 +7,10 @@ from pathlib import Path
 from samcli.errors import UserError
 from samcli.model.hub import is_hub_id
 from samcli.recipe_mmlink import MmlinkRecipe
-from samcli.synth.photos.kinds import kind_called
+from samcli.synth.photos.kinds import PICTURES, kind_called
+from samcli.synth.photos.language.names import is_local
 from samcli.synth.photos.sources import Collection, read_items
 
-PICTURES = 2
 BYTES_A_PIXEL = 1.6  # of a finished picture as PNG; photographs compress badly
 BYTES_A_MASK = 12_000
 BYTES_A_RECORD = 3_000
@@ -76,7 +76,7 @@ def parts(recipe: MmlinkRecipe) -> Iterator[Part]:
 
 def _local(writer: str, revision: str | None) -> tuple[tuple[str, str | None], ...]:
     """A writer that is a language model of this machine."""
-    return () if writer in ("list", "template") or writer.startswith("api:") else ((writer, revision),)
+    return ((writer, revision),) if is_local(writer) else ()
 
 
 def plan(recipe: MmlinkRecipe) -> str:

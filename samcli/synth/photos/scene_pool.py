@@ -10,11 +10,11 @@ from samcli.lock import locked
 from samcli.synth.photos.background.scenes import WRITTEN
 from samcli.synth.photos.language.load import language_model
 from samcli.synth.photos.language.model import LanguageModel
+from samcli.synth.photos.language.names import LIST
 from samcli.synth.photos.language.question import Form, Question, Text
 from samcli.synth.photos.stage import Failed, Rejected, Setting
 from samcli.synth.photos.texts import Prompt, read_prompt
 
-LIST = "list"
 _BATCH = 25  # lines asked for at once
 _TOKENS_A_LINE = 40
 _SHOWN = 30  # lines that the model is told not to repeat

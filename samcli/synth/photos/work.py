@@ -17,11 +17,12 @@ from samcli.synth.ledger import Entry, Ledger
 from samcli.synth.photos.background.backdrop import backdrops
 from samcli.synth.photos.filtering import filtered, is_filtered
 from samcli.synth.photos.group import Group
-from samcli.synth.photos.kept import forget_kept
+from samcli.synth.photos.kept import forget_kept, kept
+from samcli.synth.photos.language.names import is_local
 from samcli.synth.photos.listing import SOURCES, check_listing, write_listing
 from samcli.synth.photos.record import Photo, Record, status_of
 from samcli.synth.photos.scene_pool import write_scene_pool
-from samcli.synth.photos.sources import Item, read_items
+from samcli.synth.photos.sources import Collection, Item, read_items
 from samcli.synth.photos.stage import Setting, Stage
 from samcli.synth.work import Bundle, Job, Step
 
@@ -73,32 +74,38 @@ class PhotoWork:
     def check(self, out: Path | None) -> None:
         """Read the sources, refuse what no sample can be made of, compare with those that the run was begun with."""
         forget_kept()
-        found = read_items(self.recipe)
+        found = self._found
         Group(self.recipe, found.items)
         for reason, count in found.left_out.items():
             warn(f"left out: {count} {reason}, such as {found.examples[reason]}")
-        backdrops(Setting(self.recipe, Path()))
+        sources = self._sources()
         if out is not None and (out / SOURCES).exists():
-            check_listing(out, *self._sources(out))
+            check_listing(out, *sources)
 
     def begin(self, out: Path) -> None:
         """Note the sources, and have scenes written if that is asked for."""
+        one_thread()
         if not (out / SOURCES).exists():
-            write_listing(out, *self._sources(out))
+            write_listing(out, *self._sources())
         write_scene_pool(Setting(self.recipe, out))
 
-    def _sources(self, out: Path) -> tuple[Path, list[Item], list[Path]]:
-        """The root, all photographs and backdrops, and the text files."""
-        setting = Setting(self.recipe, out)
+    @property
+    def _found(self) -> Collection:
+        """The objects; a process looks for them once."""
+        return _collection(self.recipe.model_dump_json())
+
+    def _sources(self) -> tuple[Path, list[Item], list[Path]]:
+        """The root, all photographs and backdrops, and the text files; raises UserError where one can't be used."""
+        setting = Setting(self.recipe, Path())
         scenes = tuple(Photo(identity=path, path=path) for path in backdrops(setting))
-        items = [item for own in read_items(self.recipe).items.values() for item in own]
+        items = [item for own in self._found.items.values() for item in own]
         return setting.root, [*items, Item("backdrop", "backdrops", None, scenes)], texts_of(setting)
 
     def step(self, name: str, out: Path) -> Step:
         """A stage with its model loaded; from now on this process computes with one thread on the CPU."""
         one_thread()
         if name == "group":
-            return Group(self.recipe, read_items(self.recipe).items)
+            return Group(self.recipe, self._found.items)
         if name == "write":
             return lambda records: [entry_of(out, record) for record in records]
         return _stage(name, Setting(self.recipe, out))
@@ -109,7 +116,7 @@ class PhotoWork:
         shares = {
             "segment": recipe.gpus.segment if recipe.segment.kind != "plain" else 0.0,
             "inpaint": recipe.gpus.inpaint if recipe.background.kind == "diffusion" else 0.0,
-            "describe": recipe.gpus.describe if recipe.describe.captioner or _is_local(recipe.describe.writer) else 0.0,
+            "describe": recipe.gpus.describe if recipe.describe.captioner or is_local(recipe.describe.writer) else 0.0,
             "check": recipe.gpus.check if recipe.check.embedder or recipe.check.counter else 0.0,
         }
         return max(shares.get(name, 0.0) for name in pool)
@@ -120,10 +127,7 @@ class PhotoWork:
 
     def unpack(self, text: str) -> list[Any]:
         """Jobs or records; entries are read where they are noted."""
-        return [
-            Job(item[0], tuple(item[1]), item[2]) if isinstance(item, list) else Record(**item)
-            for item in json.loads(text)
-        ]
+        return [_unpacked(item) for item in json.loads(text)]
 
     def is_finished(self, out: Path) -> bool:
         """Whether the set is merged, with these thresholds."""
@@ -140,8 +144,9 @@ class PhotoWork:
             )
 
 
-def _is_local(writer: str) -> bool:
-    return writer != "template" and not writer.startswith("api:")
+@kept(1)
+def _collection(recipe: str) -> Collection:
+    return read_items(MmlinkRecipe.model_validate_json(recipe))
 
 
 def _packed(item: Job | Record | Entry) -> Any:

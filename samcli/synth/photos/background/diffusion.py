@@ -20,6 +20,7 @@ from samcli.model.weights import commit_of
 from samcli.synth.photos.background.painting import Painted, Task, drift
 from samcli.synth.photos.background.scenes import pool_file, read_pool
 from samcli.synth.photos.canvas import on_ground
+from samcli.synth.photos.language.names import LIST
 from samcli.synth.photos.stage import Rejected, Setting
 
 PROMPT = "{scene}, an empty and deserted place, wide view, photograph"
@@ -43,7 +44,7 @@ class Diffusion:
         recipe = setting.recipe
         if recipe.size % MULTIPLE:
             raise UserError(f"size: {recipe.size} pixels; inpainting models need a multiple of {MULTIPLE}")
-        if recipe.background.writer == "list":
+        if recipe.background.writer == LIST:
             read_pool(pool_file(setting))  # one that can't be read is told before the model is loaded
         self.setting, self.device = setting, resolve_device(recipe.device)
         self.pipeline, revision = _load(setting, self.device)
@@ -136,8 +137,6 @@ def _load(setting: Setting, device: torch.device) -> tuple[Any, str | None]:
     recipe = setting.recipe
     name = recipe.background.model
     source, revision = _place(name, recipe.background.revision)
-    if device.type == "cpu":
-        torch.set_num_threads(1)  # bytes mustn't depend on the number of cores
     load: Any = AutoPipelineForInpainting.from_pretrained
     numbers = getattr(torch, recipe.dtype)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from samcli.errors import UserError
 from samcli.synth.photos.background.backdrop import PAINTED, backdrops
 from samcli.synth.photos.kept import kept
+from samcli.synth.photos.language.names import LIST
 from samcli.synth.photos.record import Record
 from samcli.synth.photos.stage import Setting
 from samcli.synth.world.scenes import INDOOR, LIGHTS, SCENES, WEATHERS
@@ -67,7 +68,7 @@ def choose_scenes(setting: Setting, record: Record) -> None:
 def pool_file(setting: Setting) -> Path:
     """Where the pool of scenes is: what a language model wrote, the recipe's own file, or the shipped one."""
     background = setting.recipe.background
-    if background.writer != "list":
+    if background.writer != LIST:
         return setting.out / WRITTEN
     if background.scenes is not None:
         return Path(background.scenes).expanduser()

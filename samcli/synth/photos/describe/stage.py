@@ -8,10 +8,9 @@ from samcli.synth.photos.describe.captions import Captions
 from samcli.synth.photos.describe.facts import Facts, facts_of
 from samcli.synth.photos.describe.pools import check_pools, instruction_pool
 from samcli.synth.photos.describe.templates import TemplateWriter
+from samcli.synth.photos.language.names import TEMPLATE
 from samcli.synth.photos.record import Record
 from samcli.synth.photos.stage import Rejected, Setting, for_each, mark
-
-TEMPLATE = "template"
 
 
 class Writer(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from samcli.synth.photos.describe.facts import Facts
 from samcli.synth.photos.describe.pools import NOUNS
 from samcli.synth.photos.describe.wording import finished
+from samcli.synth.photos.language.names import TEMPLATE
 from samcli.synth.photos.record import Record
 from samcli.synth.photos.stage import Rejected
 from samcli.synth.photos.texts import Pool, read_pool
@@ -24,7 +25,7 @@ _ASKS_WHETHER = re.compile(r"(?:can|could|is|are|do|does|did|has|have|will|would
 class TemplateWriter:
     """Keeps the instruction that was drawn, and puts the facts into one of the templates for their shape."""
 
-    name = "template"
+    name = TEMPLATE
 
     def __init__(self) -> None:
         self._pools = {shape: read_pool("answers", shape, places) for shape, places in PLACES.items()}

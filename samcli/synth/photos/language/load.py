@@ -2,10 +2,10 @@
 
 from samcli.files import cache_root
 from samcli.synth.photos.language.model import Backend, LanguageModel
+from samcli.synth.photos.language.names import API
 from samcli.synth.photos.stage import Setting
 from samcli.text_store import TextStore
 
-API = "api:"
 USAGE = "api-usage.sqlite"
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from samcli.errors import UserError
 from samcli.names import did_you_mean
 from samcli.recipe_mmlink import MmlinkRecipe, ObjectRecipe
-from samcli.synth.photos.kinds import PAPER_KINDS, kind_called
+from samcli.synth.photos.kinds import PAPER_KINDS, kind_called, objects_needed
 from samcli.synth.photos.sources import deepfashion, folders, table
 from samcli.synth.photos.sources.items import Account, Collection, Item, Shot, collected, grouped
 from samcli.synth.photos.sources.table import Table, read_table
@@ -171,12 +171,13 @@ def _fault(asks: ObjectRecipe, items: Sequence[Item]) -> str | None:
     """Why no sample can be made of these objects; None if one can."""
     if not items:
         return "no object with photographs"
-    needed, why = {
-        "scenes": (1 + 2 * asks.distractors, "the shared one and other distractors in each picture"),
-        "grid": (3, "the shared one and another on each grid"),
-        "covers": (2, "a pair"),
-    }[asks.form]
+    needed = objects_needed(asks)
     if len(items) < needed:
+        why = {
+            "scenes": "the shared one and other distractors in each picture",
+            "grid": "the shared one and another on each grid",
+            "covers": "a pair",
+        }[asks.form]
         count = f"{len(items)} object{'s' if len(items) > 1 else ''}"
         return f"{count}, and a sample needs {needed} ({why}): add some, or ask for fewer distractors"
     if asks.form == "covers":
