@@ -26,7 +26,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     After any failure (an exception, a full disk, a kill) `path` is what it was before. Raises UserError when the
     disk is full or the directory can't be written.
     """
-    temporary = _temporary(path)
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
@@ -41,7 +41,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         _discard(temporary)
 
 
-def _temporary(path: Path) -> Path:
+def temporary_beside(path: Path) -> Path:
     """A name beside `path` that nobody else writes to, be it another thread or another machine of the same number."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
 
@@ -78,7 +78,7 @@ def save_tensors(path: Path, save: Callable[[str], None]) -> None:
     """Let `save` write a file of tensors under a temporary name, flush it and rename it to `path`."""
     from safetensors import SafetensorError
 
-    temporary = _temporary(path)
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save(str(temporary))

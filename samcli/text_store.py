@@ -2,15 +2,14 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
 from samcli.console import warn
+from samcli.database import database
 
 Found = TypeVar("Found")
 
-_WAIT = 30  # seconds for another process that writes
 _TABLE = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, text TEXT NOT NULL)"
 
 
@@ -35,9 +34,7 @@ class TextStore:
         if self._broken:
             return None
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=_WAIT)) as store, store:  # the second commits
-                store.execute(_TABLE)
+            with database(self.path, _TABLE) as store:
                 return do(store)
         except (sqlite3.Error, OSError) as error:
             self._broken = True

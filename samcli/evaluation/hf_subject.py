@@ -17,16 +17,13 @@ from samcli.errors import UserError
 from samcli.evaluation.answer_file import Answer
 from samcli.evaluation.marked import pieces_of
 from samcli.evaluation.other_subject import GREEDY, OtherSubject
-from samcli.files import contents_hash
 from samcli.memory import enough_memory
-from samcli.model.hub import fetch, is_hub_id
+from samcli.model.hub import FILES, fetch, is_hub_id
 from samcli.model.load import resolve_device
-from samcli.model.weights import base_identity
+from samcli.model.weights import asked_identity
 from samcli.recipe import DecodingRecipe, ModelRecipe
 
 PREFIX = "hf:"
-_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
-_SETTINGS = ("*.json", "*.jinja")  # what decides, beside the weights, how it is asked
 _QUERY_FAMILY = ("blip-2", "instructblip")  # they have no chat template: visual tokens stand before the text
 
 
@@ -44,8 +41,7 @@ class HfSubject(OtherSubject):
         """The commit of one from the hub, else a hash of its weights; raises UserError where it isn't there."""
         if not any(self._directory.glob("*.safetensors")):
             raise UserError(f"{self._directory} has no weights as safetensors; other files of weights are never read")
-        texts = (path for pattern in _SETTINGS for path in sorted(self._directory.glob(pattern)))
-        return base_identity(self._directory) | {"settings": contents_hash(texts)}
+        return asked_identity(self._directory)
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -65,7 +61,7 @@ class HfSubject(OtherSubject):
             return Path(place)
         if not is_hub_id(place):
             raise UserError(f"{self.name}: no such directory, and no hub id (OWNER/NAME)")
-        return fetch(place, "model", _FILES, self.recipe.model.revision)
+        return fetch(place, "model", FILES, self.recipe.model.revision)
 
     @cached_property
     def _loaded(self) -> "HfModel":

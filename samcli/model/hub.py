@@ -5,6 +5,7 @@ from pathlib import Path
 
 from samcli.errors import UserError
 
+FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")  # what a model of transformers is made of
 STAGE = "model of a stage"
 _OPTIONS = {
     "model": "--model DIR (sam train: --set model.base=DIR)",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from samcli.console import say
 from samcli.errors import UserError
-from samcli.files import cache_root, sha256, write_text
+from samcli.files import cache_root, contents_hash, sha256, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,6 +68,12 @@ def base_identity(directory: Path) -> dict[str, str]:
     """
     commit = commit_of(directory)
     return {"base": weights_hash(directory)} if commit is None else {"revision": commit}
+
+
+def asked_identity(directory: Path) -> dict[str, str]:
+    """`base_identity`, and a hash of what decides beside the weights how a model is asked: settings, chat template."""
+    settings = (path for pattern in ("*.json", "*.jinja") for path in sorted(directory.glob(pattern)))
+    return base_identity(directory) | {"settings": contents_hash(settings)}
 
 
 def loaded_weights(captioner: "Captioner") -> dict[str, str]:

@@ -1,7 +1,7 @@
 """`sam synth`: a set made by several processes, resumed by itself, shared among machines, merged by the last."""
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,19 +188,27 @@ def _merged(work: Work, out: Path) -> Ledger:
 
 def summarise(out: Path, work: Work, entries: Ledger) -> dict[str, Any]:
     """How far the run is: counts, the ids of failed samples, and how often each reason led to a rejection."""
-    states = {entry.id: entry.status for entry in entries.values()}
-    count = Counter(states.values())
+    states: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    failed: list[int] = []
+    why = None
+    for entry in entries.values():
+        states[entry.status] += 1
+        reasons.update(entry.reasons)
+        if entry.status == "failed":
+            failed.append(entry.id)
+            why = why or why_failed(entry)
     return {
         "out": str(out),
         "dataset": work.title,
         "samples": work.samples,
-        "made": count["made"] + count["accepted"],
+        "made": states["made"] + states["accepted"],
         "missing": work.samples - len(entries),
-        "failed": count["failed"],
-        "rejected_samples": count["rejected"],
-        "failed_ids": [index for index, status in states.items() if status == "failed"],
-        "why_failed": next((why_failed(entry) for entry in entries.values() if entry.status == "failed"), None),
-        "rejected": rejected_by_reason(entries.values()),
+        "failed": states["failed"],
+        "rejected_samples": states["rejected"],
+        "failed_ids": failed,
+        "why_failed": why,
+        "rejected": dict(reasons.most_common()),
         "complete": is_complete(out) and len(entries) == work.samples,
     }
 
@@ -210,11 +218,6 @@ def why_failed(entry: Entry) -> str:
     verdict = (entry.manifest.get("record") or {}).get("failed") or {}
     told = entry.reasons[-1] if entry.reasons else "no reason is noted"
     return f"{told} ({verdict['detail']})" if verdict.get("detail") else told
-
-
-def rejected_by_reason(entries: Iterable[Entry]) -> dict[str, int]:
-    """How many attempts and samples each reason ended, the commonest first."""
-    return dict(Counter(reason for entry in entries for reason in entry.reasons).most_common())
 
 
 def _announce(summary: dict[str, Any], made_now: int) -> None:

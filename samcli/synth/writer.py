@@ -15,7 +15,7 @@ from typing import Any
 
 from samcli.data.sample import ANNOTATIONS
 from samcli.files import JsonLines, atomic_write
-from samcli.synth.ledger import MANIFEST, Entry, Ledger, part_paths
+from samcli.synth.ledger import MANIFEST, Entry, part_paths
 from samcli.synth.pipeline import Draft
 
 IMAGES = "images"
@@ -65,11 +65,6 @@ def failed_sample(index: int, rejections: list[str]) -> Entry:
     nothing: dict[str, Any] = {"seed": None, "sources": [], "stages": [], "scores": {}}
     tally = {"attempts": len(rejections), "rejections": rejections, "images": {}}
     return Entry({"id": index, "status": "failed"} | nothing | tally, None)
-
-
-def read_entries(out: Path) -> Ledger:
-    """All finished samples of a run by id."""
-    return Ledger(out)
 
 
 def merge(out: Path, entries: Mapping[int, Entry]) -> None:

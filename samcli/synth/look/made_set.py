@@ -8,11 +8,10 @@ from samcli.recipe import SynthRecipe
 from samcli.recipe_file import kind_of, load_recipe
 from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.run_directory import RECIPE
-from samcli.synth.ledger import MANIFEST, Entry
+from samcli.synth.ledger import MANIFEST, Entry, Ledger
 from samcli.synth.look.photo_set import PhotoSet
 from samcli.synth.look.seen import MadeSet
 from samcli.synth.look.world_set import WorldSet
-from samcli.synth.writer import read_entries
 
 
 def open_set(directory: Path) -> MadeSet:
@@ -25,7 +24,7 @@ def open_set(directory: Path) -> MadeSet:
 
 def entries_of(directory: Path) -> Mapping[int, Entry]:
     """All finished samples of a run, complete or not; raises UserError when there are none."""
-    entries = read_entries(directory)
+    entries = Ledger(directory)
     if not entries:
         raise UserError(f"{directory}: no samples of `sam synth` there ({MANIFEST} is missing); make them first")
     return entries

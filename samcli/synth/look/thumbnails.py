@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from samcli.errors import UserError
+from samcli.files import temporary_beside
 from samcli.synth.look.seen import Panel
 from samcli.synth.photos.stage import Rejected
 
@@ -61,7 +62,7 @@ def _size(path: Path) -> tuple[int, int] | None:
 
 def _write(path: Path, picture: Image.Image) -> tuple[int, int]:
     """Rename into place but don't flush: thousands of copies would wait for the disk, and a torn one is made again."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         picture.save(temporary, "WEBP", quality=_QUALITY, method=2)
         os.replace(temporary, path)

@@ -7,9 +7,7 @@ from typing import Any
 from samcli.console import stderr, warn
 from samcli.errors import UserError
 from samcli.memory import enough_memory
-from samcli.model.hub import STAGE, fetch, is_hub_id
-
-FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+from samcli.model.hub import FILES, STAGE, fetch, is_hub_id
 
 
 def directory_of(name: str, what: str, revision: str | None = None) -> Path:

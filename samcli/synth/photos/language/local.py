@@ -8,15 +8,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from samcli.console import say
 from samcli.errors import UserError
-from samcli.files import contents_hash
 from samcli.memory import enough_memory
-from samcli.model.weights import base_identity
+from samcli.model.weights import asked_identity
 from samcli.synth.photos.language.model import Reply
 from samcli.synth.photos.language.question import Question
 from samcli.synth.photos.models import directory_of, model_from, processor_from
 
 _WHAT = "a language model"
-_SETTINGS = ("*.json", "*.jinja")  # what decides, beside the weights, how it is asked
 _TOGETHER = 16  # on an accelerator
 
 
@@ -40,8 +38,7 @@ class LocalBackend:
         self._model = model_from(AutoModelForCausalLM, directory, _WHAT, device, dtype)
         place = self._model.device.type
         self._together = 1 if place == "cpu" else _TOGETHER
-        settings = contents_hash(path for pattern in _SETTINGS for path in sorted(directory.glob(pattern)))
-        self.identity = base_identity(directory) | {"settings": settings, "dtype": dtype, "device": place}
+        self.identity = asked_identity(directory) | {"dtype": dtype, "device": place}
 
     def replies(self, questions: Sequence[Question[Any]]) -> Iterator[tuple[int, Reply]]:
         """The place of each question and its reply."""

@@ -2,16 +2,15 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+from samcli.database import database
 from samcli.errors import UserError
 from samcli.recipe_api import ApiRecipe
 
 Found = TypeVar("Found")
 
-_WAIT = 30  # seconds for another process that writes
 _TABLE = "CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY, dollars REAL NOT NULL)"
 _MILLION = 1_000_000
 
@@ -52,9 +51,7 @@ class Purse:
 
     def _with_book(self, do: Callable[[sqlite3.Connection], Found]) -> Found:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self._path, timeout=_WAIT)) as book, book:  # the second commits
-                book.execute(_TABLE)
+            with database(self._path, _TABLE) as book:
                 return do(book)
         except (sqlite3.Error, OSError) as error:
             raise UserError(f"{self._path}: what is spent can't be counted ({error})") from error
