@@ -77,6 +77,7 @@ def _cards(directory: Path, entries: Sequence[Entry]) -> list[Card]:
                     (start, _), found[start] = one
                     advance(len(found[start]))
     except Unwritable as error:
+        _remove_half_written(directory / THUMBNAILS)
         raise UserError(str(error)) from error
     return [card for start in sorted(found) for card in found[start]]
 
@@ -146,6 +147,13 @@ def _text(text: str) -> str:
 def _remove_others(directory: Path, cards: Sequence[Mapping[str, Any]]) -> None:
     """Remove the small copies that earlier pages showed, and what a kill left half-written."""
     used = {panel.get("small") for card in cards for row in card["rows"] for panel in row["panels"]}
-    for path in (*directory.glob("*.webp"), *directory.glob(".*.webp.*.tmp")):
+    for path in directory.glob("*.webp"):
         if f"{THUMBNAILS}/{path.name}" not in used:
             path.unlink(missing_ok=True)
+    _remove_half_written(directory)
+
+
+def _remove_half_written(directory: Path) -> None:
+    """Remove what killed processes were writing."""
+    for path in directory.glob(".*.webp.*.tmp"):
+        path.unlink(missing_ok=True)
