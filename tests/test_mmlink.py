@@ -105,7 +105,7 @@ def test_other_thresholds_make_nothing_anew(shop: Path, tmp_path: Path) -> None:
     strict = recipe.model_copy(update={"accept": recipe.accept.model_copy(update={"least_side": 0.95})})
     after = synthesise(strict, out)
     assert after["made"] < before["made"]
-    assert after["rejected"]["compose: object is small in the picture"] == after["rejected_samples"]
+    assert after["rejected"]["compose: object is small in the picture (accept.least_side)"] == after["rejected_samples"]
     assert {path: path.stat().st_mtime_ns for path in (out / "images").iterdir()} == stamps
     assert synthesise(recipe, out) == before
 

@@ -1,3 +1,5 @@
+import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -107,15 +109,28 @@ def test_each_score_is_judged_by_its_bound_and_only_where_it_was_measured() -> N
     accept = AcceptRecipe()
     least, most = bounds(accept)
     assert reasons_against(record(), accept) == []
-    for name, (stage, reason, bound) in least.items():
-        assert reasons_against(record(**{name: bound}), accept) == []
-        assert reasons_against(record(**{name: bound - 0.01}), accept) == [f"{stage}: {reason}"]
-    for name, (stage, reason, bound) in most.items():
-        assert reasons_against(record(**{name: bound}), accept) == []
-        assert f"{stage}: {reason}" in reasons_against(record(**{name: bound + 0.01}), accept)
-    told = record()
+    for name, bound in least.items():
+        assert reasons_against(record(**{name: bound.value}), accept) == []
+        assert reasons_against(record(**{name: bound.value - 0.01}), accept) == [bound.reason]
+    for name, bound in most.items():
+        assert reasons_against(record(**{name: bound.value}), accept) == []
+        assert bound.reason in reasons_against(record(**{name: bound.value + 0.01}), accept)
+    told = record(spread=math.nan)
     told.faults = ["answer speaks of a picture by its number"]
-    assert reasons_against(told, accept) == ["check: answer speaks of a picture by its number"]
+    assert reasons_against(told, accept) == [
+        "inpaint: background is of one colour (accept.least_spread)",
+        "check: answer speaks of a picture by its number",
+    ]
+
+
+def test_the_key_that_a_reason_names_is_the_one_that_changes_it() -> None:
+    strict = AcceptRecipe()
+    for score, bound in (pair for side in bounds(strict) for pair in side.items()):
+        beyond = record(**{score: bound.value - 0.01}), record(**{score: bound.value + 0.01})
+        (one,) = (each for each in beyond if bound.reason in reasons_against(each, strict))
+        (key,) = re.findall(r"\(accept\.(\w+)\)$", bound.reason)
+        open_to_all = (-9.0, 99.0) if isinstance(getattr(strict, key), tuple) else 198.0 * (one is beyond[1]) - 99
+        assert reasons_against(one, strict.model_copy(update={key: open_to_all})) == []
 
 
 def test_a_check_whose_model_is_missing_says_so_when_it_is_built(tmp_path: Path) -> None:

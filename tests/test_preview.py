@@ -21,9 +21,10 @@ from samcli.synth.look import funnel
 from samcli.synth.look.limits import limits
 from samcli.synth.look.outline import outlined
 from samcli.synth.look.page import write_preview
-from samcli.synth.look.report import count_all, write_report
+from samcli.synth.look.report import as_text, count_all, write_report
 from samcli.synth.look.seen import Loss
 from samcli.synth.look.single import show
+from samcli.synth.photos.accept import bounds
 from samcli.synth.run import synthesise
 from tests.browser import CHROMIUM, dom_of
 from tests.photo_run import PERIOD, PhotoRun
@@ -265,6 +266,21 @@ def test_the_report_counts_and_draws(out: Path) -> None:
     with Image.open(out / "funnel.png") as picture:
         assert picture.width > 1000
     assert str(out / "funnel.png") in text
+
+
+def test_the_report_names_the_key_of_accept_that_left_a_sample_out(out: Path) -> None:
+    lines = lines_of(out)
+    reason = bounds(AcceptRecipe())[0]["identity_margin"].reason
+    lines[5]["reasons"] = [reason]
+    rewrite(out, lines)
+    assert f"  {reason} " in write_report(out)
+    assert f"reason: {reason}" in show(out, 5)
+    assert reason.removeprefix("check: ") in (out / "funnel.svg").read_text("utf-8")
+
+
+def test_a_column_of_the_report_is_no_wider_than_needed() -> None:
+    text = as_text({"objects": {"a" * 200: 3, "b": 1}, "samples": {"made": 4}})
+    assert [len(line) for line in text.splitlines()] == [7, 102, 102, 0, 7, 56]
 
 
 def test_the_drawn_funnel_names_every_stage_and_the_commonest_reasons(tmp_path: Path) -> None:

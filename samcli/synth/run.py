@@ -241,5 +241,5 @@ def _announce(summary: dict[str, Any], made_now: int) -> None:
 def _commonest(summary: dict[str, Any]) -> str:
     """The commonest reasons in words."""
     reasons = list(summary["rejected"].items())
-    told = "; ".join(f"{reason} ({count})" for reason, count in reasons[:3])
+    told = "; ".join(f"{count} {reason}" for reason, count in reasons[:3])
     return told + (f"; {len(reasons) - 3} more reasons in --report" if len(reasons) > 3 else "")

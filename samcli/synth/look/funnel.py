@@ -68,8 +68,8 @@ def _figure(steps: Sequence[Step], title: str) -> Any:
 
     told = [_reasons(step) for step in steps]
     heights = [max(1.3, len(lines)) + 0.5 for lines in told]
-    figure = Figure(figsize=(9.2, 1.0 + _INCHES * sum(heights)), layout="constrained")
-    axes, words = figure.subplots(1, 2, width_ratios=(1, 1), sharey=True)
+    figure = Figure(figsize=(10.4, 1.0 + _INCHES * sum(heights)), layout="constrained")
+    axes, words = figure.subplots(1, 2, width_ratios=(6, 7), sharey=True)
     most, top = steps[0].reached, 0.0
     middles = []
     for step, lines, height in zip(steps, told, heights, strict=True):
@@ -112,5 +112,5 @@ def _reasons(step: Step) -> list[str]:
     return [line.replace("$", r"\$") for line in lines]
 
 
-def _short(text: str, most: int = 56) -> str:
+def _short(text: str, most: int = 70) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -27,7 +27,7 @@ class Limit:
 
 def limits(accept: AcceptRecipe) -> dict[str, Limit]:
     """The limits by the names of scores, and of `mask_area`, which single masks are measured by."""
-    least, most = ({name: bound for name, (_, _, bound) in side.items()} for side in bounds(accept))
+    least, most = ({name: bound.value for name, bound in side.items()} for side in bounds(accept))
     found = {name: Limit(least.get(name), most.get(name)) for name in (*least, *most)}
     return found | {"mask_area": Limit(*accept.mask_area)}
 

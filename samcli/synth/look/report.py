@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from samcli.answers import for_terminal
 from samcli.files import write_json
 from samcli.synth.ledger import Entry
 from samcli.synth.look.funnel import Funnel, Step, draw_funnel
@@ -12,7 +13,7 @@ from samcli.synth.look.seen import MadeSet
 
 REPORT = "report.json"
 _MOST_LINES = 40  # under a heading; the file holds all
-_WIDTH = 44
+_LEAST_WIDTH, _MOST_WIDTH = 44, 90  # of names: every reason fits, long paths are cut
 Counts = dict[str, dict[str, Any]]
 
 
@@ -47,19 +48,22 @@ def _passed_on(made: MadeSet, entries: Iterable[Entry], funnel: Funnel) -> Itera
 
 def as_text(counts: Counts) -> str:
     """The counts as lines of text, a heading for each question."""
-    blocks = []
-    for title, found in counts.items():
-        lines = [f"  {_cut(name):<{_WIDTH}} {_numbers(value)}" for name, value in found.items()]
-        if len(lines) > _MOST_LINES:
-            lines[_MOST_LINES:] = [f"  … and {len(lines) - _MOST_LINES:,} more in {REPORT}"]
-        first = next(iter(found.values()))
-        columns = f"{'':<{_WIDTH - len(title) + 2}} {_aligned(first)}" if isinstance(first, dict) else ""
-        blocks.append("\n".join([title + columns, *lines]))
-    return "\n\n".join(blocks)
+    return for_terminal("\n\n".join(_block(title, found) for title, found in counts.items()))
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= _WIDTH else f"{name[: _WIDTH - 1]}…"
+def _block(title: str, found: dict[str, Any]) -> str:
+    """What stands under a heading, its numbers below one another."""
+    width = min(max(_LEAST_WIDTH, *map(len, found)), _MOST_WIDTH)
+    lines = [f"  {_cut(name, width):<{width}} {_numbers(value)}" for name, value in found.items()]
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES:] = [f"  … and {len(lines) - _MOST_LINES:,} more in {REPORT}"]
+    first = next(iter(found.values()))
+    columns = f"{'':<{width - len(title) + 2}} {_aligned(first)}" if isinstance(first, dict) else ""
+    return "\n".join([title + columns, *lines])
+
+
+def _cut(name: str, width: int) -> str:
+    return name if len(name) <= width else f"{name[: width - 1]}…"
 
 
 def _numbers(value: Any) -> str:

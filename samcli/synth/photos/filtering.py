@@ -19,7 +19,7 @@ from samcli.synth.photos.record import Record
 from samcli.synth.writer import merge
 
 ACCEPTED = "accepted.json"  # by which thresholds, of how many
-RULES = 1  # raised when the same thresholds would judge otherwise
+RULES = 2  # raised when the same thresholds would judge otherwise, or in other words
 
 
 def is_filtered(out: Path, recipe: MmlinkRecipe) -> bool:
