@@ -38,7 +38,7 @@ _MADE: dict[str | None, tuple[str, ...]] = {
     None: (RESULTS, "predictions", "train"),
 }
 # A run that wrote these alone made nothing yet.
-_NOTES = ("log.jsonl", "inputs.json", "sources.csv", RECORD, RECIPE, ENVIRONMENT)
+_NOTES = ("log.jsonl", "inputs.json", "sources.csv", "api-usage.sqlite", RECORD, RECIPE, ENVIRONMENT)
 _LOCK = ".run.lock"
 _MARK = "samcli"  # the key of environment.json by which a run's directory is known as ours
 _LIBRARIES = tuple("torch transformers accelerate tokenizers safetensors numpy peft pillow rouge pycocoevalcap".split())

@@ -18,6 +18,8 @@ from samcli.synth.photos.language.load import language_model
 from samcli.synth.photos.language.model import BROKEN, REFUSED, UNREACHED, LanguageModel
 from samcli.synth.photos.language.question import Form, Question, Text, is_refusal
 from samcli.synth.photos.stage import Failed, Rejected, Setting
+from samcli.synth.run import synthesise
+from tests.photo_shop import open_shop, shop_recipe
 from tests.test_api_subject import Handler, StandIn, completion
 from tests.test_api_subject import server as server
 
@@ -344,3 +346,34 @@ def test_an_endpoint_that_is_not_named_is_told_at_once(tmp_path: Path, monkeypat
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match="SAM_API_BASE"):
         model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (0, "could not be reached .*127.0.0.1.*ConnectError"),
+        (400, "rejects the request .*schema.*api.extra"),
+        (401, "the key is not accepted"),
+        (404, "no such model"),
+    ],
+)
+def test_an_endpoint_that_does_not_reply_stops_a_run_before_anything_is_made(
+    server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, told: str
+) -> None:
+    shop, out = open_shop(tmp_path / "photographs"), tmp_path / "run"
+    server.react = lambda handler, _: handler.reply(status, {"error": {"message": "no schema, please"}})
+    if status == 0:
+        monkeypatch.setenv("SAM_API_BASE", "http://127.0.0.1:9/v1")
+    writing = {"describe": {"writer": "api:writer"}, "api": {"tries": 1, "timeout": 5}}
+    paying = writing["api"] | {"most_dollars": 1, "dollars_in": 1, "dollars_out": 1}
+    with pytest.raises(UserError, match=told):
+        synthesise(shop_recipe(shop, samples=2, **(writing | {"api": paying})), out)
+    assert not (out / "images").exists()
+    assert synthesise(shop_recipe(shop, samples=2), out)["complete"]  # the directory is free for another writer
+
+
+def test_an_endpoint_is_asked_whether_it_is_there_whatever_is_kept(server: StandIn, tmp_path: Path) -> None:
+    server.react = saying("Yes, I am.")
+    for number in (1, 2):
+        model(tmp_path).check()
+        assert len(server.bodies) == number

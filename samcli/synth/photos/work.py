@@ -18,6 +18,7 @@ from samcli.synth.photos.background.backdrop import backdrops
 from samcli.synth.photos.filtering import filtered, is_filtered
 from samcli.synth.photos.group import Group
 from samcli.synth.photos.kept import forget_kept, kept
+from samcli.synth.photos.language.load import check_endpoint
 from samcli.synth.photos.language.names import is_local
 from samcli.synth.photos.listing import SOURCES, check_listing, write_listing
 from samcli.synth.photos.record import Photo, Record, status_of
@@ -83,11 +84,13 @@ class PhotoWork:
             check_listing(out, *sources)
 
     def begin(self, out: Path) -> None:
-        """Note the sources, and have scenes written if that is asked for."""
+        """Note the sources, have scenes written if that is asked for, and see that who writes answers is there."""
         one_thread()
         if not (out / SOURCES).exists():
             write_listing(out, *self._sources())
-        write_scene_pool(Setting(self.recipe, out))
+        setting = Setting(self.recipe, out)
+        write_scene_pool(setting)
+        check_endpoint(setting)
 
     @property
     def _found(self) -> Collection:

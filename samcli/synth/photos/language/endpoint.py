@@ -45,7 +45,7 @@ class EndpointBackend:
             try:
                 reply = await client.ask(self._body(question))
             except Unanswered as error:
-                return place, Failed(UNREACHED, str(error))
+                return place, Failed(UNREACHED, f"{self._endpoint.url}: {error}")
             except api_client.Rejected as error:  # of a setting, such as a key of the body that it doesn't know
                 return place, Failed("the endpoint rejects the request", f"{error}; api.extra changes its body")
         if self._purse and paid is not None and reply.tokens_in:

@@ -14,6 +14,15 @@ def language_model(name: str, revision: str | None, setting: Setting) -> Languag
     return LanguageModel(name, _backend(name, revision, setting), TextStore(cache_root() / "written.sqlite"))
 
 
+def check_endpoint(setting: Setting) -> None:
+    """Ask the endpoint that is to write answers, if one is; raises UserError where it doesn't reply.
+
+    Before anything is painted: answers come late in the making of a sample.
+    """
+    if setting.recipe.describe.writer.startswith(API):
+        language_model(setting.recipe.describe.writer, None, setting).check()
+
+
 def _backend(name: str, revision: str | None, setting: Setting) -> Backend:
     if name.startswith(API):
         from samcli.synth.photos.language.endpoint import EndpointBackend

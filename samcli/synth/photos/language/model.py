@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from samcli.synth.photos.language.question import FormT, Question, is_refusal
+from samcli.errors import UserError
+from samcli.synth.photos.language.question import Form, FormT, Question, Text, is_refusal
 from samcli.synth.photos.stage import Failed, Rejected
 from samcli.text_store import TextStore
 
@@ -13,6 +14,7 @@ BROKEN = "the language model broke the schema"
 REFUSED = "the language model refused"
 UNREACHED = "the language model could not be reached"
 _TOLD = 200  # characters of a reply that are shown
+_FEW_TOKENS = 32
 
 Reply = str | Rejected
 """A text, maybe empty; or why there is none: Failed where another try may bring one."""
@@ -26,6 +28,12 @@ class Backend(Protocol):
     def replies(self, questions: Sequence[Question[Any]]) -> Iterator[tuple[int, Reply]]:
         """The place of each question and its reply, in the order in which they come."""
         ...
+
+
+class Ready(Form):
+    """What a language model replies that is asked whether it is there."""
+
+    ready: Text
 
 
 class LanguageModel:
@@ -45,6 +53,13 @@ class LanguageModel:
         second = zip(broken.values(), self._replies(list(broken.values())), strict=True)
         final = dict(zip(broken, (_read(*pair) for pair in second), strict=True))
         return [_settled(final.get(place, one)) for place, one in enumerate(read)]
+
+    def check(self) -> None:
+        """Ask whether it is there; any reply will do, and none is kept. Raises UserError where none comes."""
+        for _, reply in self._backend.replies([Question("Are you ready?", Ready, _FEW_TOKENS)]):
+            if isinstance(reply, Failed):
+                told = f"{self.name}: {reply.reason} ({reply.detail})"
+                raise UserError(f"{told}; mend that, then the same command goes on")
 
     def _replies(self, questions: Sequence[Question[FormT]]) -> list[Reply]:
         """Kept replies, and those to what was never asked before; each is kept as soon as it comes."""
