@@ -1,14 +1,16 @@
-"""The cross-entropy behind a frozen head: its gradient is made together with it, and no logits are kept.
+"""The cross-entropy of answers, where answer tokens are predicted and nowhere else.
 
-The head doesn't train, so all that the backward pass needs is the gradient with respect to what enters it. That is
-known as soon as the probabilities are, piece by piece; the logits of a long answer batch are the largest tensors of a
-step, and here they live for one piece only.
+Behind a frozen head its gradient is made together with it, and no logits are kept. All that the backward pass needs is
+the gradient with respect to what enters the head, which is known as soon as the probabilities are, piece by piece; the
+logits of a long answer batch are the largest tensors of a step, and here they live for one piece only.
 """
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from samcli.model.sequence import IGNORED, TokenSequence
 
 PIECE = 1 << 24  # logits at once
 
@@ -55,3 +57,15 @@ def frozen_head_loss(hidden: Tensor, head: nn.Module, targets: Tensor) -> Tensor
     hidden = hidden.to(numbers or weight.dtype)
     loss: Tensor = _FrozenHeadLoss.apply(hidden, weight.to(hidden.dtype), bias, targets)  # type: ignore[no-untyped-call]
     return loss
+
+
+def decoder_loss(decoder: nn.Module, head: nn.Module, sequence: TokenSequence) -> Tensor:
+    """Mean cross-entropy of a sequence's answers through a causal decoder and its head, frozen or not."""
+    read = decoder(inputs_embeds=sequence.embeds, attention_mask=sequence.mask, use_cache=False)
+    hidden: Tensor = read.last_hidden_state
+    wanted = sequence.labels[:, 1:] != IGNORED
+    before = hidden[:, :-1][wanted.to(hidden.device)]
+    targets = sequence.labels[:, 1:][wanted].to(hidden.device)
+    if head.get_parameter("weight").requires_grad:
+        return nn.functional.cross_entropy(head(before).float(), targets)
+    return frozen_head_loss(before, head, targets)

@@ -9,17 +9,13 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    GenerationConfig,
-    InstructBlipForConditionalGeneration,
-    LogitsProcessorList,
-    RepetitionPenaltyLogitsProcessor,
-)
+from transformers import InstructBlipForConditionalGeneration
 from transformers.generation.streamers import BaseStreamer
 
 from samcli.data.batch import Batch
 from samcli.errors import UserError
-from samcli.model.answer_loss import frozen_head_loss
+from samcli.model.answer_loss import decoder_loss, frozen_head_loss
+from samcli.model.generate import generate_ids
 from samcli.model.guidance import Groups, Guidance, QFormerInputs, guided_tokens, in_own_numbers, run_layers
 from samcli.model.language import is_decoder_only, reading_layers, transformer_layers
 from samcli.model.linear_context import LinearContext
@@ -190,16 +186,10 @@ class SemanticAlignmentModel(nn.Module):
         together = is_decoder_only(self.base)
         sequence = join(visual, batch, self.base.get_input_embeddings(), answers=together, pad="right")
         self._allow_second_look(sequence, batch, image_embeds)
-        return self._decoder_loss(sequence) if together else self._encoder_decoder_loss(sequence, batch)
-
-    def _decoder_loss(self, sequence: TokenSequence) -> Tensor:
-        """Of a LLaMA, over prompt and answer in one sequence."""
+        if not together:
+            return self._encoder_decoder_loss(sequence, batch)
         llm = self.base.language_model
-        inputs = {"inputs_embeds": sequence.embeds, "attention_mask": sequence.mask}
-        hidden = llm.get_decoder()(**inputs, use_cache=False).last_hidden_state
-        wanted = sequence.labels[:, 1:] != IGNORED  # the head runs where an answer token is predicted, nowhere else
-        before = hidden[:, :-1][wanted.to(hidden.device)]
-        return frozen_head_loss(before, llm.get_output_embeddings(), sequence.labels[:, 1:][wanted].to(hidden.device))
+        return decoder_loss(llm.get_decoder(), llm.get_output_embeddings(), sequence)
 
     def _encoder_decoder_loss(self, sequence: TokenSequence, batch: Batch) -> Tensor:
         """Of a T5, whose encoder reads the prompt and whose decoder the answer."""
@@ -232,52 +222,18 @@ class SemanticAlignmentModel(nn.Module):
 
     @torch.no_grad()
     def generate(self, batch: Batch, decoding: DecodingRecipe, streamer: BaseStreamer | None = None) -> Tensor:
-        """Answer ids (B, at most `max_length`), BOS first, generated as the release does: from embeddings alone.
-
-        Each row starts with a BOS that the model never sees, but that counts in the length and in the repetition
-        penalty; a T5 starts with its decoder's first id instead.
-        """
+        """Answer ids (B, at most `max_length`), as `generate_ids` makes them."""
         embeds = self._image_embeds(batch)
         visual = self.visual_tokens(batch, embeds)
         pad: Side = "left" if is_decoder_only(self.base) else "right"
         sequence = join(visual, batch, self.base.get_input_embeddings(), answers=False, pad=pad)
         self._allow_second_look(sequence, batch, embeds)
         try:
-            return self._generate_from(sequence, decoding, streamer)
+            llm = self.base.language_model
+            return generate_ids(llm, llm.config, sequence, decoding, streamer)
         finally:
             if self.vpgc is not None:
                 self.vpgc.look = None
-
-    def _generate_from(
-        self, sequence: TokenSequence, decoding: DecodingRecipe, streamer: BaseStreamer | None
-    ) -> Tensor:
-        llm = self.base.language_model
-        settings = GenerationConfig(
-            num_beams=decoding.beams,
-            do_sample=False,
-            max_new_tokens=decoding.max_length - 1,
-            min_new_tokens=decoding.min_length - 1 or None,
-            repetition_penalty=1.0,
-            length_penalty=decoding.length_penalty,
-            bos_token_id=getattr(llm.config, "bos_token_id", None),
-            eos_token_id=llm.config.eos_token_id,
-            pad_token_id=llm.config.pad_token_id or 0,
-            decoder_start_token_id=getattr(llm.config, "decoder_start_token_id", None),
-        )
-        more: dict[str, Any] = {"streamer": streamer} if streamer is not None else {}
-        if is_decoder_only(self.base):
-            rows, device = len(sequence.embeds), sequence.embeds.device
-            more["input_ids"] = torch.full((rows, 1), int(llm.config.bos_token_id), device=device)
-        # generate's own penalty passes over as many of the first ids as the embeddings have padding on the left
-        penalty = RepetitionPenaltyLogitsProcessor(decoding.repetition_penalty)
-        ids: Tensor = llm.generate(
-            inputs_embeds=sequence.embeds,
-            attention_mask=sequence.mask,
-            generation_config=settings,
-            logits_processor=LogitsProcessorList([penalty]),
-            **more,
-        )
-        return ids
 
 
 def _check_layers(base: InstructBlipForConditionalGeneration, method: MethodRecipe) -> None:

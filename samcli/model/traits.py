@@ -23,6 +23,7 @@ class Traits(Section):
 RELEASED = Traits()
 # The world's right answers repeat words (a man with black hair in a black coat), which the released penalty of 1.5
 # would turn into wrong ones.
+PATCHES = Traits(decoding=DecodingRecipe(beams=1, repetition_penalty=1.0))  # of a LLaVA without the file: greedy
 WORLD = Traits(world=True, decoding=DecodingRecipe(beams=1, max_length=64, repetition_penalty=1.0))
 
 

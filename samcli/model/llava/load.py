@@ -1,0 +1,133 @@
+"""From the settings of a recipe to a LLaVA: the small one, a directory or hub id, or one of a tower and an LLM."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlavaForConditionalGeneration,
+    SiglipImageProcessorPil,
+)
+
+from samcli.errors import UserError
+from samcli.memory import enough_memory
+from samcli.model.find import DESCRIPTION, TINY, tiny_directory, without_tiny
+from samcli.model.hub import fetch, is_hub_id
+from samcli.model.llava.parts import draw_projector, join_parts, of_instructblip
+from samcli.model.llava.processor import PatchProcessor, load_image_processor
+from samcli.model.processor import DEVIATION, MEAN
+from samcli.model.traits import PATCHES, WORLD, Traits, read_traits
+from samcli.model.weights import base_identity
+from samcli.recipe_alignment import LlavaModelRecipe
+
+LLAVA_EXAMPLE = "llava-hf/llava-1.5-7b-hf"
+_LESS_MEMORY = "use model.dtype bfloat16 or another device"
+
+
+@dataclass(frozen=True)
+class PatchBase:
+    """A LLaVA, its processor, and what identifies it."""
+
+    model: LlavaForConditionalGeneration
+    processor: PatchProcessor
+    name: str
+    identity: dict[str, str]
+    traits: Traits = PATCHES
+
+
+def load_patch_base(settings: LlavaModelRecipe, seed: int) -> PatchBase:
+    """Load the model that a recipe names, on the CPU; a new projector is drawn from `seed`.
+
+    Raises UserError when something isn't there, is damaged, or is of another kind.
+    """
+    name = settings.base or f"{settings.vision} + {settings.llm}"
+    try:
+        with enough_memory(f"loading {name} in {settings.dtype}", _LESS_MEMORY):
+            if settings.base == TINY:
+                return _small(settings, seed)
+            return _of_parts(settings, name, seed) if settings.base is None else _whole(settings, settings.base, seed)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
+        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UserError(f"can't load {name}: {first}") from error
+
+
+def _small(settings: LlavaModelRecipe, seed: int) -> PatchBase:
+    from samcli.model.load import load_base
+    from samcli.recipe import ModelRecipe
+
+    if not (tiny_directory() / "config.json").exists():
+        raise UserError(without_tiny("base"))
+    whole = load_base(ModelRecipe(base=TINY, dtype=settings.dtype, device="cpu"))
+    tokenizer = AutoTokenizer.from_pretrained(tiny_directory())
+    llava = of_instructblip(whole.model, tokenizer, seed)
+    side = whole.model.vision_model.config.image_size
+    size = {"height": side, "width": side}
+    image_processor = SiglipImageProcessorPil(size=size, image_mean=MEAN, image_std=DEVIATION, resample=3)
+    identity = base_identity(tiny_directory())
+    return PatchBase(llava, PatchProcessor(image_processor, tokenizer), TINY, identity, WORLD)
+
+
+def _whole(settings: LlavaModelRecipe, name: str, seed: int) -> PatchBase:
+    directory = patch_directory(name, settings.revision)
+    loaded: Any = LlavaForConditionalGeneration.from_pretrained(
+        directory,
+        dtype=getattr(torch, settings.dtype),
+        use_safetensors=True,
+        output_loading_info=True,
+        **_attention(directory),
+    )
+    llava, report = loaded
+    if absent := sorted(report["missing_keys"]):
+        raise ValueError(f"its files lack {len(absent)} of the model's tensors, such as {absent[0]}")
+    if settings.new_projector:
+        draw_projector(llava, seed)
+    traits = read_traits(directory) or PATCHES
+    return PatchBase(llava.eval(), PatchProcessor.load(str(directory)), name, base_identity(directory), traits)
+
+
+def _attention(directory: Path) -> dict[str, Any]:
+    """The faster one on CPUs at the small model's sizes."""
+    traits = read_traits(directory)
+    return {"attn_implementation": "eager"} if traits is not None and traits.world else {}
+
+
+def patch_directory(name: str, revision: str | None, *, weights: bool = True) -> Path:
+    """The directory of a LLaVA, fetched from the hub if need be. Raises UserError for anything else."""
+    directory = _directory(name, revision, DESCRIPTION)
+    config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    if config.model_type != "llava":
+        raise UserError(f"{name} is a {config.model_type} model; needed is a LLaVA ({LLAVA_EXAMPLE})")
+    return _directory(name, revision, (*DESCRIPTION, "*.safetensors")) if weights else directory
+
+
+def _directory(name: str, revision: str | None, files: tuple[str, ...]) -> Path:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if not is_hub_id(name):
+        raise UserError(f"no model {name}: neither `{TINY}`, nor a directory, nor a hub id such as {LLAVA_EXAMPLE}")
+    return fetch(name, "model", files, revision)
+
+
+def _of_parts(settings: LlavaModelRecipe, name: str, seed: int) -> PatchBase:
+    files = (*DESCRIPTION, "*.safetensors")
+    vision, llm = (_directory(str(part), None, files) for part in (settings.vision, settings.llm))
+    dtype = getattr(torch, settings.dtype)
+    both = AutoModel.from_pretrained(vision, dtype=dtype, use_safetensors=True, trust_remote_code=False)
+    tower = getattr(both, "vision_model", both)
+    language = AutoModelForCausalLM.from_pretrained(llm, dtype=dtype, use_safetensors=True, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(llm)
+    processor = PatchProcessor(load_image_processor(str(vision)), tokenizer)
+    llava = join_parts(tower, language, tokenizer, settings.feature_layer, seed)
+    identity = {
+        f"{part}_{key}": value
+        for part, path in (("vision", vision), ("llm", llm))
+        for key, value in base_identity(path).items()
+    }
+    return PatchBase(llava, processor, name, identity)

@@ -1,0 +1,109 @@
+"""A LLaVA put together: from a vision tower and a language model, or small, from the parts of the embedded model."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    InstructBlipForConditionalGeneration,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
+
+from samcli.model.llava.processor import IMAGE_TOKEN
+
+_DEVIATION = 24.0  # of the embedded tower's features before its last norm, which LLaVAs read; layers expect 1
+
+
+def join_parts(tower: Any, llm: Any, tokenizer: Any, feature_layer: int, seed: int) -> LlavaForConditionalGeneration:
+    """A LLaVA of a CLIP or SigLIP tower and a causal language model, with a new projector drawn from `seed`.
+
+    `tokenizer` gets `<image>`, if it doesn't know it, and the LLM an embedding for it. The parts are taken over, not
+    copied.
+    """
+    tokenizer.add_tokens([IMAGE_TOKEN], special_tokens=True)
+    if len(tokenizer) > llm.get_input_embeddings().num_embeddings:
+        llm.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    has_class_token = tower.config.model_type.startswith("clip")
+    config = LlavaConfig(
+        vision_config=tower.config,
+        text_config=llm.config,
+        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        image_seq_length=(tower.config.image_size // tower.config.patch_size) ** 2,
+        vision_feature_layer=feature_layer,
+        vision_feature_select_strategy="default" if has_class_token else "full",
+        tie_word_embeddings=llm.config.tie_word_embeddings,
+    )
+    with torch.device("meta"):
+        llava = LlavaForConditionalGeneration(config)
+    llava.model.vision_tower = tower
+    llava.model.language_model = llm.get_decoder()
+    llava.lm_head = llm.get_output_embeddings()
+    llava.model.multi_modal_projector.to_empty(device=llm.device)
+    draw_projector(llava, seed)
+    llava.generation_config = llm.generation_config
+    llava.eval()
+    return llava
+
+
+def draw_projector(llava: LlavaForConditionalGeneration, seed: int) -> None:
+    """New numbers for the projector, the same for the same seed: torch's own for linear layers."""
+    generator = torch.Generator().manual_seed(seed)
+    projector = llava.model.multi_modal_projector
+    for layer in (projector.linear_1, projector.linear_2):
+        bound = layer.in_features**-0.5
+        for parameter in layer.parameters():
+            drawn = torch.rand(parameter.shape, generator=generator) * 2 * bound - bound
+            parameter.data = drawn.to(parameter)
+
+
+def siglip_of(vision: nn.Module) -> SiglipVisionModel:
+    """InstructBLIP's vision tower as one of SigLIP's, with the same weights but without its class token.
+
+    On the embedded model's tower linear probes of the patches find the same with and without the token, to a quarter
+    of a point.
+    """
+    own: Any = vision.config
+    config = SiglipVisionConfig(
+        hidden_size=own.hidden_size,
+        intermediate_size=own.intermediate_size,
+        num_hidden_layers=own.num_hidden_layers,
+        num_attention_heads=own.num_attention_heads,
+        image_size=own.image_size,
+        patch_size=own.patch_size,
+        hidden_act=own.hidden_act,
+        layer_norm_eps=own.layer_norm_eps,
+        vision_use_head=False,
+    )
+    config._attn_implementation = own._attn_implementation
+    tower = SiglipVisionModel(config)
+    tower.load_state_dict(_renamed(vision.state_dict()))
+    nn.Module.to(tower, next(vision.parameters()).dtype)
+    tower.eval()
+    return tower
+
+
+def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    renamed: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if name == "embeddings.class_embedding":
+            continue
+        if name == "embeddings.position_embedding":
+            renamed[f"{name}.weight"] = value[0, 1:]  # the first is the class token's
+        elif ".self_attn.qkv." in name:
+            for part, piece in zip("qkv", value.chunk(3), strict=True):
+                renamed[name.replace(".qkv.", f".{part}_proj.")] = piece
+        else:
+            renamed[name.replace(".self_attn.projection.", ".self_attn.out_proj.")] = value
+    return renamed
+
+
+def of_instructblip(
+    base: InstructBlipForConditionalGeneration, tokenizer: Any, seed: int
+) -> LlavaForConditionalGeneration:
+    """A small LLaVA of an InstructBLIP's tower and LLM; Q-Former and projection are left behind."""
+    llava = join_parts(siglip_of(base.vision_model), base.language_model, tokenizer, -1, seed)
+    llava.model.multi_modal_projector.linear_1.weight.data /= _DEVIATION
+    return llava
