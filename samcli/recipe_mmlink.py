@@ -166,6 +166,9 @@ class AcceptRecipe(Section):
     scene_distance: Annotated[int, Field(ge=0, le=64)] = Field(
         20, description="least distance of the perceptual hashes of the two pictures' backgrounds"
     )
+    distractor_distance: Annotated[int, Field(ge=0, le=64)] = Field(
+        5, description="least distance of the perceptual hashes of objects that aren't meant to be the same"
+    )
     duplicate_distance: Annotated[int, Field(ge=-1, le=64)] = Field(
         6, description="pictures of two samples are the same up to this distance of perceptual hashes; -1: not asked"
     )

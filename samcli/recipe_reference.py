@@ -41,7 +41,7 @@ UNITS = {
     "CIELAB units": "tolerance",
     "shares of the canvas": "main other least_side",
     "share": "mask_area mask_holes mask_main_part drift least_spread",
-    "bits of 64": "view_distance scene_distance duplicate_distance",
+    "bits of 64": "view_distance scene_distance distractor_distance duplicate_distance",
     "words": "answer_words",
     "objects": "instances extra_objects",
     "scenes": "pool",

@@ -364,10 +364,9 @@ def test_an_endpoint_that_does_not_reply_stops_a_run_before_anything_is_made(
     server.react = lambda handler, _: handler.reply(status, {"error": {"message": "no schema, please"}})
     if status == 0:
         monkeypatch.setenv("SAM_API_BASE", "http://127.0.0.1:9/v1")
-    writing = {"describe": {"writer": "api:writer"}, "api": {"tries": 1, "timeout": 5}}
-    paying = writing["api"] | {"most_dollars": 1, "dollars_in": 1, "dollars_out": 1}
+    api = {"tries": 1, "timeout": 5, "most_dollars": 1, "dollars_in": 1, "dollars_out": 1}
     with pytest.raises(UserError, match=told):
-        synthesise(shop_recipe(shop, samples=2, **(writing | {"api": paying})), out)
+        synthesise(shop_recipe(shop, samples=2, describe={"writer": "api:writer"}, api=api), out)
     assert not (out / "images").exists()
     assert synthesise(shop_recipe(shop, samples=2), out)["complete"]  # the directory is free for another writer
 

@@ -133,6 +133,24 @@ def test_the_key_that_a_reason_names_is_the_one_that_changes_it() -> None:
         assert reasons_against(one, strict.model_copy(update={key: open_to_all})) == []
 
 
+def test_a_photograph_that_is_filed_under_two_names_is_noticed(tmp_path: Path) -> None:
+    shop, out = open_shop(tmp_path / "photographs"), tmp_path / "run"
+    for view in range(2):
+        with Image.open(shop / "furniture" / "0" / f"{view}.png") as photo:
+            photo.resize((170, 170)).save(shop / "furniture" / "1" / f"{view}.png")
+    synthesise(shop_recipe(shop, objects={"furniture": {"distractors": 1}}, samples=16), out)
+    reason = bounds(AcceptRecipe())[0]["distractor_distance"].reason
+    noticed = []
+    for record, reasons in ((Record(**line["record"]), line["reasons"]) for line in manifest(out)):
+        if record.is_open:
+            paths = {subject.photo.path for subject in record.subjects}
+            twice = any({f"furniture/0/{view}.png", f"furniture/1/{view}.png"} <= paths for view in range(2))
+            assert (reason in reasons) == twice
+            noticed.append(twice)
+    assert 0 < sum(noticed) < len(noticed)
+    forget_steps()
+
+
 def test_a_check_whose_model_is_missing_says_so_when_it_is_built(tmp_path: Path) -> None:
     recipe = MmlinkRecipe.model_validate({"check": {"embedder": str(tmp_path / "nothing")}})
     with pytest.raises(Exception, match="an embedder"):

@@ -37,6 +37,7 @@ _LEAST = {
     "spread": ("inpaint", "background is of one colour", "least_spread"),
     "view_distance": ("check", "views of the object are the same", "view_distance"),
     "scene_distance": ("check", "backgrounds are the same", "scene_distance"),
+    "distractor_distance": ("check", "a distractor is the same as another object", "distractor_distance"),
     "identity": ("check", "views don't show the same object", "identity"),
     "identity_margin": ("check", "a distractor is as like as the other view", "identity_margin"),
     "scene_match": ("check", "background isn't what was asked for", "scene_match"),

@@ -1,7 +1,7 @@
 """The last stage: what tells a good sample from a bad one is measured and stored; nothing is judged here."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -51,6 +51,8 @@ class Check:
             self._check_scenes(record, pictures)
         if form == "covers":
             record.scores["view_distance"] = float(distance(*record.hashes.values()))
+        else:
+            self._tell_apart(record)
         if broken := [name for name, score in record.scores.items() if not math.isfinite(score)]:
             raise Rejected("a model returned no number", ", ".join(broken))
         record.faults = faults_of(record.answer, record)
@@ -65,10 +67,8 @@ class Check:
 
     def _check_scenes(self, record: Record, pictures: Sequence[Image.Image]) -> None:
         """Are the objects the same, seen differently, before different backgrounds?"""
-        mains = [cutout(self.setting, view.subjects[0]) for view in record.views]
         masks = [foreground(self.setting, view).getchannel("A") for view in record.views]
         around = [hash_around(picture, mask) for picture, mask in zip(pictures, masks, strict=True)]
-        record.scores["view_distance"] = float(distance(*map(hash_of_object, mains)))
         record.scores["scene_distance"] = float(distance(*around))
         self._check_identity(record)
         if self._counter is not None:
@@ -78,6 +78,19 @@ class Check:
             record.scores["extra_objects"] = float(max(0, *extra))
         if self._embedder is not None:
             self._compare_pictures(record, self._embedder, self._embedder.pictures(pictures))
+
+    def _tell_apart(self, record: Record) -> None:
+        """How different the shared object's views are, and the two most alike of all other pairs of objects.
+
+        The same photograph may be filed under two names, and then there is more than one object that pictures share.
+        """
+        hashes = [hash_of_object(cutout(self.setting, subject)) for subject in record.subjects]
+        apart = {pair: float(distance(*(hashes[place] for place in pair))) for pair in _pairs(record)}
+        views = apart.pop(_mains(record))
+        if self.setting.kind(record).form == "scenes":
+            record.scores["view_distance"] = views
+        if apart:
+            record.scores["distractor_distance"] = min(apart.values())
 
     def _compare_pictures(self, record: Record, embedder: Embedder, pictures: Vectors) -> None:
         """How alike the pictures are, and how well each fits the line that its background was painted from."""
@@ -89,20 +102,28 @@ class Check:
 
     def _check_identity(self, record: Record) -> None:
         """How alike the two views of the main object are, and how much less alike it and any distractor."""
-        shown = [[cutout(self.setting, subject) for subject in view.subjects] for view in record.views]
-        flat = [cut for view in shown for cut in view]
-        pairs = combinations(range(len(flat)), 2)
+        cuts = [cutout(self.setting, subject) for subject in record.subjects]
         if self._embedder is not None:
-            vectors = self._embedder.pictures([on_ground(cut) for cut in flat])
-            alike = {(one, other): float(vectors[one] @ vectors[other]) for one, other in pairs}
+            vectors = self._embedder.pictures([on_ground(cut) for cut in cuts])
+            alike = {(one, other): float(vectors[one] @ vectors[other]) for one, other in _pairs(record)}
         else:
-            colours = [colour_histogram(cut) for cut in flat]
-            alike = {(one, other): shared_colours(colours[one], colours[other]) for one, other in pairs}
-        mains = (0, len(shown[0]))
+            colours = [colour_histogram(cut) for cut in cuts]
+            alike = {(one, other): shared_colours(colours[one], colours[other]) for one, other in _pairs(record)}
+        mains = _mains(record)
         record.scores["identity"] = _rounded(alike[mains])
         others = [value for pair, value in alike.items() if len(set(pair) & set(mains)) == 1]
         if others:
             record.scores["identity_margin"] = _rounded(alike[mains] - max(others))
+
+
+def _pairs(record: Record) -> Iterator[tuple[int, int]]:
+    """All pairs of a record's objects, by their places among them."""
+    return combinations(range(len(record.subjects)), 2)
+
+
+def _mains(record: Record) -> tuple[int, int]:
+    """The places of the two views of the object that the pictures share."""
+    return 0, len(record.views[0].subjects)
 
 
 def colour_histogram(cut: Image.Image) -> NDArray[np.float64]:
