@@ -285,9 +285,17 @@ class SynthRecipe(Section):
     """`sam synth`: which set is made, how large, from which seed."""
 
     kind: Literal["synth"] = Field("synth", description="what the recipe is for")
-    dataset: Literal["world-mmlink", "world-links", "world-groups", "world-stories", "world-changes"] = Field(
-        "world-mmlink", description="which set of the embedded world"
-    )
+    dataset: Literal[
+        "world-mmlink",
+        "world-links",
+        "world-groups",
+        "world-stories",
+        "world-changes",
+        "world-captions",
+        "world-questions",
+        "world-grounding",
+        "world-instructions",
+    ] = Field("world-mmlink", description="which set of the embedded world")
     split: Literal["train", "val", "test"] = Field("train", description="splits share no object, scene seed or story")
     samples: Positive = Field(20_000, description="samples in the set")
     seed: int = Field(0, description="of everything left to chance; the same seed gives the same bytes")

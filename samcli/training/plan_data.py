@@ -23,8 +23,12 @@ WORLD_IMAGES = {
     "world-groups": (5,),
     "world-stories": (3, 4, 5),
     "world-changes": (2,),
+    "world-captions": (1,),
+    "world-questions": (1,),
+    "world-grounding": (1,),
+    "world-instructions": (*(1,) * 90, *(2,) * 27, *(3,) * 7, *(4,) * 7, *(5,) * 19),
 }
-"""Numbers of images that samples of a world set have, each as often as the others."""
+"""Numbers of images that samples of a world set have, each place of a list as often as the others."""
 _ON_REQUEST = "MmLINK isn't published; its authors are to be asked (github.com/McCartney01/SAM). "
 _STAND_IN = "The embedded world's stand-in needs no files: --set data.train=world-mmlink"
 

@@ -75,3 +75,9 @@ CHANGES = (
     "Compare the pictures and name the change.",
     "What is different in the second picture?",
 )
+GROUNDING = (
+    "Look at the picture in 8 rows of 8. Where is {thing}?",
+    "Where is {thing}? Tell its rows, 1 to 8, and its place from the left, 1 to 8.",
+    "Which of 8 rows show {thing}, and where from the left is it, 1 to 8?",
+    "Find {thing}: name its rows, 1 to 8, and its place from the left, 1 to 8.",
+)

@@ -1,4 +1,4 @@
-"""The sets whose pictures are painted straight from the world's records: groups, stories and changes."""
+"""Sets whose pictures are painted straight from the world's records; those of several: groups, stories, changes."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -62,11 +62,11 @@ def draw_changes(rng: random.Random, accept: Accept) -> Task:
 
 
 def _place_views(rng: random.Random, views: Sequence[View]) -> tuple[Picture, ...]:
-    return tuple(_place_in_order(rng, view) for view in views)
+    return tuple(place_in_order(rng, view) for view in views)
 
 
-def _place_in_order(rng: random.Random, view: View) -> Picture:
-    """A picture whose things stand in the view's order, left to right: captions name people in that order."""
+def place_in_order(rng: random.Random, view: View) -> Picture:
+    """A picture whose things stand in the view's order, left to right: texts name things in that order."""
     while (picture := place_things(rng, view.things, view.setting)).things != view.things:
         pass
     return picture
@@ -97,16 +97,28 @@ def _turned(entry: Placed, thing: Thing) -> Placed:
     return Placed(thing, entry.pose, Box(box.centre - width / 2, box.bottom, width, height))
 
 
+@dataclass(frozen=True)
+class PaintedSet:
+    """How the samples of a set are drawn, what more is checked, and whether their annotations hold exact records.
+
+    Sets that were there before the records do without: their bytes stay as they were.
+    """
+
+    draw: Callable[[random.Random, Accept], Task]
+    checks: tuple[tuple[str, Stage], ...] = ()
+    recorded: bool = False
+
+
 class TaskGrouper:
     """Draws sample `index` of a set, words and pictures at once: here they are true by construction."""
 
-    def __init__(self, draw: Callable[[random.Random, Accept], Task], purpose: str, split: str, seed: int) -> None:
-        self.draw, self.purpose, self.split, self.seed = draw, purpose, split, seed
+    def __init__(self, of: PaintedSet, purpose: str, split: str, seed: int) -> None:
+        self.of, self.purpose, self.split, self.seed = of, purpose, split, seed
 
     def __call__(self, index: int, attempt: int) -> Draft:
         """Start the draft: everything but the drawing."""
         rng = rng_for(self.split, f"{self.purpose}/{attempt}", self.seed, index)
-        task = self.draw(rng, belongs_to(self.split))
+        task = self.of.draw(rng, belongs_to(self.split))
         seed = f"{self.split}/{self.purpose}/{self.seed}/{index}/{attempt}"
         frames = [Frame([], picture) for picture in task.pictures]
         sources = [[thing.phrase for thing in picture.things] for picture in task.pictures]
@@ -115,8 +127,9 @@ class TaskGrouper:
             "things": [[thing.to_json() for thing in picture.things] for picture in task.pictures],
             "settings": [list(picture.setting.words) for picture in task.pictures],
         }
+        records = {"pictures": [picture.to_json() for picture in task.pictures]} if self.of.recorded else {}
         draft = Draft(index, seed, task.kind, None, frames, sources, task.instruction, task.answer)
-        draft.provenance = shown | task.provenance
+        draft.provenance = shown | task.provenance | records
         return draft
 
 
@@ -159,10 +172,7 @@ def changed_share(before: Image.Image, after: Image.Image) -> float:
     return round(float((difference >= VISIBLE).mean()), 6)
 
 
-def painted_pipeline(name: str, split: str, seed: int, size: int) -> Pipeline:
-    """All stages of `world-groups`, `world-stories` or `world-changes`."""
-    draw = {"world-groups": draw_groups, "world-stories": draw_stories, "world-changes": draw_changes}[name]
-    stages: list[tuple[str, Stage]] = [("paint", Painter(size)), ("check sizes", check_sizes)]
-    if name == "world-changes":
-        stages.append(("check change", check_change))
-    return Pipeline(TaskGrouper(draw, name, split, seed), tuple(stages))
+def painted_pipeline(of: PaintedSet, name: str, split: str, seed: int, size: int) -> Pipeline:
+    """All stages of a painted set."""
+    stages: list[tuple[str, Stage]] = [("paint", Painter(size)), ("check sizes", check_sizes), *of.checks]
+    return Pipeline(TaskGrouper(of, name, split, seed), tuple(stages))

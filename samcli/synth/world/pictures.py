@@ -1,9 +1,10 @@
 """Pictures of the world as records: which things stand where, in which scene; and their drawing."""
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import count as count_from
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,18 @@ class Placed:
     pose: Pose
     box: Box
 
+    @property
+    def is_of_the_world(self) -> bool:
+        """Whether every word and the pose exist, and the box lies on the canvas."""
+        options = CATEGORIES[self.thing.category].attributes
+        box = self.box
+        return (
+            all(word in options[name] for name, word in self.thing.attributes.items())
+            and (self.pose.variant in range(VARIANTS) and type(self.pose.mirrored) is bool)
+            and (box.left >= 0 and box.top >= 0 and box.left + box.width <= 1 and box.bottom <= 1)
+            and (box.width > 0 and box.height > 0)
+        )
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -57,6 +70,39 @@ class Picture:
     def things(self) -> tuple[Thing, ...]:
         """The things from left to right."""
         return tuple(entry.thing for entry in self.placed)
+
+    def to_json(self) -> dict[str, Any]:
+        """An exact record of the picture: what `from_json` makes of it is drawn pixel by pixel the same."""
+        placed = [
+            {"thing": entry.thing.to_json(), "pose": asdict(entry.pose), "box": list(entry.box)}
+            for entry in self.placed
+        ]
+        return {"setting": asdict(self.setting), "placed": placed, "seed": self.seed}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Picture":
+        """Rebuild a picture from the record of `to_json`; raises ValueError when it isn't one."""
+        try:
+            placed = tuple(
+                Placed(Thing.from_json(entry["thing"]), Pose(**entry["pose"]), Box(*entry["box"]))
+                for entry in record["placed"]
+            )
+            picture = cls(Setting(**record["setting"]), placed, record["seed"])
+            whole = picture._is_of_the_world()
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"no record of a picture: {error!r}") from None
+        if not whole:
+            raise ValueError("no record of a picture of this world: a word, a pose or a box is none of it")
+        return picture
+
+    def _is_of_the_world(self) -> bool:
+        """Whether it can be drawn: a record from a file may hold anything, such as a thing a mile high."""
+        setting = self.setting
+        return (
+            (setting.scene in SCENES and setting.light in LIGHTS and setting.weather in WEATHERS)
+            and type(self.seed) is int
+            and all(entry.is_of_the_world for entry in self.placed)
+        )
 
 
 def draw_setting(rng: random.Random) -> Setting:

@@ -22,13 +22,15 @@ _WORDINGS = {
     "presence": ("Is there {thing}?", "Can you see {thing}?"),
     "category": ("Which {nouns} are there?", "List the {nouns}."),
 }
+KINDS = {"describe": 4, "where": 6, "setting": 1, "attribute": 3, "presence": 2, "category": 2}
+"""The kinds of question, and how often each is asked beside the others."""
 
 
 def ask(rng: random.Random, views: Sequence[View], accept: Accept, word: str = "picture") -> tuple[str, str]:
     """A question about one of `views` and its answer; with several views the question says which `word` it means."""
     which = rng.randrange(len(views))
-    kind = rng.choices(tuple(_WORDINGS), weights=(4, 6, 1, 3, 2, 2))[0]
-    question, answer = _ask_one(rng, views[which], kind, accept)
+    kind = rng.choices(tuple(KINDS), weights=tuple(KINDS.values()))[0]
+    question, answer = ask_one(rng, views[which], kind, accept)
     if len(views) > 1:
         scope, count = f"the {ORDINALS[which]} {word}", NUMBERS[len(views)]
         openings = (
@@ -41,7 +43,8 @@ def ask(rng: random.Random, views: Sequence[View], accept: Accept, word: str = "
     return question.replace("picture", word), answer
 
 
-def _ask_one(rng: random.Random, view: View, kind: str, accept: Accept) -> tuple[str, str]:
+def ask_one(rng: random.Random, view: View, kind: str, accept: Accept) -> tuple[str, str]:
+    """A question of one of `KINDS` about a picture, and its answer."""
     wording = rng.choice(_WORDINGS[kind])
     where = rng.randrange(len(view.things))
     thing, spot = view.things[where], PLACES[len(view.things)][where]

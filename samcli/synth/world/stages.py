@@ -45,11 +45,10 @@ class WorldGrouper:
         """Choose kind, things, poses and scenes of sample `index`."""
         rng = rng_for(self.split, f"{self.purpose}/{attempt}", self.seed, index)
         pictures = self.sizes[0] if len(self.sizes) == 1 else rng.choice(self.sizes)
-        kind = rng.choice(MMLINK_CATEGORIES + (_ELSEWHERE if rng.random() < 0.5 else ()))
+        kind = draw_linking_category(rng)
         linking = draw_linking(rng, kind, belongs_to(self.split), self.things, pictures)
-        poses = rng.sample(range(POSES), min(pictures, POSES)) * 2
         frames = []
-        for view, variant in zip(linking.views, poses, strict=False):
+        for view, variant in zip(linking.views, draw_variants(rng, pictures), strict=True):
             subjects = [self._source(rng, thing, variant if thing == linking.shared else None) for thing in view.things]
             frames.append(Frame(subjects, view.setting))
         seed = f"{self.split}/{self.purpose}/{self.seed}/{index}/{attempt}"
@@ -60,6 +59,16 @@ class WorldGrouper:
         pose = draw_pose(rng, thing)
         pose = pose if variant is None else Pose(variant, pose.mirrored)
         return Source((thing, pose), thing.phrase, photograph(thing, pose))
+
+
+def draw_linking_category(rng: random.Random) -> str:
+    """The category of a shared thing: MmLINK's own more often than the world's others."""
+    return rng.choice(MMLINK_CATEGORIES + (_ELSEWHERE if rng.random() < 0.5 else ()))
+
+
+def draw_variants(rng: random.Random, pictures: int) -> list[int]:
+    """The variant of the shared thing's pose in each picture: all of them differ, as long as there are that many."""
+    return (rng.sample(range(POSES), min(pictures, POSES)) * 2)[:pictures]
 
 
 def photograph(thing: Thing, pose: Pose) -> Image.Image:
@@ -102,16 +111,20 @@ def _stand_in(canvas: Image.Image, mask: Image.Image, scene: Image.Image) -> Ima
     return scene
 
 
+def word_linking(rng: random.Random, shared: Thing, pictures: int) -> tuple[str, str]:
+    """What is asked of so many pictures that share a thing, and the answer."""
+    pair = pictures == 2
+    pool = instructions.LINKING[shared.category] if pair else instructions.LINKING_GROUPS
+    forms = instructions.LINKING_ANSWERS if pair else instructions.LINKING_GROUPS_ANSWERS
+    which = rng.randrange(len(pool))
+    words = {"noun": CATEGORIES[shared.category].noun, "count": NUMBERS[pictures], "shared": name(shared)}
+    return pool[which].format_map(words), forms[which % len(forms)].format_map(words)
+
+
 def describe(draft: Draft) -> Draft:
     """Write instruction and answer: the world's own captioner, exact and independent of the backgrounds."""
     rng = random.Random(f"{draft.seed}/describe")
-    pair = len(draft.frames) == 2
-    pool = instructions.LINKING[draft.kind] if pair else instructions.LINKING_GROUPS
-    forms = instructions.LINKING_ANSWERS if pair else instructions.LINKING_GROUPS_ANSWERS
-    which = rng.randrange(len(pool))
-    words = {"noun": CATEGORIES[draft.kind].noun, "count": NUMBERS[len(draft.frames)], "shared": name(draft.shared)}
-    draft.instruction = pool[which].format_map(words)
-    draft.answer = forms[which % len(forms)].format_map(words)
+    draft.instruction, draft.answer = word_linking(rng, draft.shared, len(draft.frames))
     draft.provenance |= {
         "kind": draft.kind,
         "shared": draft.shared.to_json(),
