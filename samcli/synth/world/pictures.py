@@ -136,7 +136,8 @@ def render(picture: Picture, size: int) -> Image.Image:
 def patch_owners(picture: Picture, size: int, patch: int, least: float = 0.15) -> NDArray[np.intp]:
     """Which thing each patch shows, (size / patch, size / patch): its index from the left, or -1 for the ground.
 
-    A patch belongs to the thing that covers most of it, if that is at least the share `least`.
+    A patch belongs to the thing that covers most of it, if that is at least the share `least`; what of the picture
+    fills no whole patch, at the right and the bottom, is left out.
     """
     side = size // patch
     cover = np.full((len(picture.placed) + 1, side, side), least * 255, dtype=np.float32)
@@ -144,7 +145,7 @@ def patch_owners(picture: Picture, size: int, patch: int, least: float = 0.15) -
         sheet = Image.new("L", (size, size), 0)
         sprite, corner = _sprite(entry, size)
         sheet.paste(sprite.getchannel("A"), corner)
-        cover[index + 1] = np.asarray(sheet.reduce(patch), dtype=np.float32)
+        cover[index + 1] = np.asarray(sheet.reduce(patch), dtype=np.float32)[:side, :side]
     owners: NDArray[np.intp] = cover.argmax(axis=0) - 1
     return owners
 
