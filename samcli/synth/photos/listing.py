@@ -1,8 +1,9 @@
 """The photographs that a run began with, `sources.csv` in its directory: a resumed run must find them as they were."""
 
 import csv
+import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -12,42 +13,43 @@ from samcli.synth.photos.sources import Item
 
 SOURCES = "sources.csv"
 _TEXTS = ("identity", "path", "view", "description", "title", "author", "genre")
-_COLUMNS = ("kind", *_TEXTS, "split", "bytes", "modified_ns")
+_COLUMNS = ("kind", *_TEXTS, "split", "bytes", "modified_ns", "contents")
+_PIECE = 1 << 14  # bytes that are read at a place
 Row = dict[str, str]
 
 
 def write_listing(out: Path, root: Path, items: Iterable[Item], texts: Iterable[Path] = ()) -> None:
-    """Write `out/sources.csv`, atomically: a line for each photograph, with its size and time of change.
+    """Write `out/sources.csv`, atomically: a line for each photograph, with its size, time of change and contents.
 
     Raises UserError for a photograph that is gone since it was listed.
     """
     with atomic_write(out / SOURCES) as file:
         writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(_rows(root, items))
+        for row in _rows(root, items):
+            if not row["bytes"]:
+                raise UserError(f"{root / row['path']}: gone since it was listed")
+            writer.writerow(row | {"contents": _contents(root / row["path"])})
         writer.writerows(_text_rows(texts))
 
 
 def check_listing(out: Path, root: Path, items: Iterable[Item], texts: Iterable[Path] = ()) -> None:
     """Compare photographs and the recipe's text files with `out/sources.csv`; where it isn't there, write it.
 
-    Photographs are looked at, not read, which takes seconds for tens of thousands. One has changed when its size has,
-    or what the sources say of it. A new time of change alone means that it was written again, perhaps with as many
-    bytes, so it counts as a change, too; unless every single one has a new time: then the tree was copied or unpacked
-    anew, which is no reason to stop. Raises one UserError that counts what is gone, new and changed.
+    One has changed when its size has, or what the sources say of it. A new time of change may mean that a tree was
+    copied, or that a photograph was written again with as many bytes: of those that have one, pieces are read. Raises
+    one UserError that counts what is gone, new and changed.
     """
     if not (out / SOURCES).exists():
         write_listing(out, root, items, texts)
         return
-    rows = chain(_rows(root, items, gone_is_fault=False), _text_rows(texts))
-    then, now = _read(out / SOURCES), {row["path"]: row for row in rows}
-    gone, new = sorted(then.keys() - now.keys()), sorted(now.keys() - then.keys())
-    both = sorted(then.keys() & now.keys())
-    touched = {path for path in both if then[path]["modified_ns"] != now[path]["modified_ns"]}
-    if len(touched) == sum(bool(now[path]["modified_ns"]) for path in both):  # texts have a hash instead
-        touched = set()
-    changed = [path for path in both if path in touched or _told(then[path]) != _told(now[path])]
-    counts = {"gone": gone, "new": new, "changed": changed}
+    then = _read(out / SOURCES)
+    now = {row["path"]: row for row in chain(_rows(root, items), _text_rows(texts)) if row["bytes"]}
+    counts = {
+        "gone": sorted(then.keys() - now.keys()),
+        "new": sorted(now.keys() - then.keys()),
+        "changed": [path for path in sorted(then.keys() & now.keys()) if _differs(root, then[path], now[path])],
+    }
     if faults := [f"{len(paths)} {what}, such as {paths[0]}" for what, paths in counts.items() if paths]:
         raise UserError(
             f"{root}: photographs aren't what they were when {out} was begun: {'; '.join(faults)}; put them back as "
@@ -55,27 +57,49 @@ def check_listing(out: Path, root: Path, items: Iterable[Item], texts: Iterable[
         )
 
 
-def _told(row: Row) -> Row:
-    """All that is known of a photograph but when it was changed."""
-    return {name: value for name, value in row.items() if name != "modified_ns"}
+def _differs(root: Path, then: Row, now: Row) -> bool:
+    """Whether a photograph or text is another than it was."""
+    known = (*_TEXTS, "kind", "split", "bytes")
+    if any(then[name] != now[name] for name in known):
+        return True
+    return then["modified_ns"] != now["modified_ns"] and then["contents"] != _contents(root / now["path"])
 
 
-def _rows(root: Path, items: Iterable[Item], *, gone_is_fault: bool = True) -> Iterable[Row]:
-    """The line of each photograph; those that are gone are left out, or are a fault."""
+def _rows(root: Path, items: Iterable[Item]) -> Iterator[Row]:
+    """The line of each photograph, but for its contents; without a size where it is gone."""
     for item in items:
         for photo in item.photos:
-            try:
-                state = os.stat(root / photo.path)
-            except OSError as error:
-                if gone_is_fault:
-                    raise UserError(f"{root / photo.path}: gone since it was listed: {error.strerror}") from error
-                continue
             texts = {name: str(getattr(photo, name)) for name in _TEXTS}
-            sizes = {"bytes": str(state.st_size), "modified_ns": str(state.st_mtime_ns)}
-            yield {"kind": item.kind, **texts, "split": item.split or "", **sizes}
+            yield {"kind": item.kind, **texts, "split": item.split or "", **_state(root / photo.path), "contents": ""}
 
 
-def _text_rows(texts: Iterable[Path]) -> Iterable[Row]:
+def _state(path: Path) -> Row:
+    try:
+        state = os.stat(path)
+    except OSError:
+        return {"bytes": "", "modified_ns": ""}
+    return {"bytes": str(state.st_size), "modified_ns": str(state.st_mtime_ns)}
+
+
+def _contents(path: Path) -> str:
+    """A hash of a file's beginning, middle and end: enough to tell whether it was written again or only touched.
+
+    Sources may be tens of thousands of photographs, too many to read before anything begins. Empty where the file
+    can't be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            for place in (0, size // 2, size - _PIECE):
+                file.seek(max(0, place))
+                digest.update(file.read(_PIECE))
+    except OSError:
+        return ""
+    return digest.hexdigest()[:32]
+
+
+def _text_rows(texts: Iterable[Path]) -> Iterator[Row]:
     """The line of each text file, with a hash of what it holds in the place of a description."""
     for path in texts:
         told = {"kind": "text", "path": str(path), "description": sha256(path), "bytes": str(path.stat().st_size)}
