@@ -25,7 +25,9 @@ _MAP_SIDE = 640  # pixels of the longer side
 
 def check_explainable(captioner: "Captioner") -> None:
     """Raise UserError when the model has no weights to show: no guidance, or fixed weights."""
-    guidance = captioner.model.guidance
+    from samcli.model.captioner import q_former_model
+
+    guidance = q_former_model(captioner, "--explain").guidance
     if guidance is None and captioner.adapter is not None:
         raise UserError(f"--explain: adapter {captioner.adapter} was trained without guidance, so it weighs no patches")
     if guidance is None:
@@ -82,9 +84,11 @@ def patch_weights(captioner: "Captioner", images: Sequence[Path]) -> tuple[Weigh
     """
     import torch
 
+    from samcli.model.captioner import q_former_model
     from samcli.model.guidance import Groups
 
-    model, guidance = captioner.model, captioner.model.guidance
+    model = q_former_model(captioner, "--explain")
+    guidance = model.guidance
     if guidance is None:
         raise UserError(f"{captioner.name} has no adapter, so it weighs no patches")
     squares = [captioner.processor.square(open_image(path)) for path in images]
@@ -109,7 +113,9 @@ def _even_weight(settings: "GuidanceRecipe", images: int, positions: int) -> flo
 
 
 def _meaning(captioner: "Captioner", images: int) -> str:
-    guidance = captioner.model.guidance
+    from samcli.model.captioner import q_former_model
+
+    guidance = q_former_model(captioner, "--explain").guidance
     over = "patches of a picture" if guidance and guidance.settings.weights == "softmax-patches" else "pictures"
     return f"adaptive weight of each patch, softmax over the {over} (pictures: {images})"
 

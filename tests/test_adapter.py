@@ -16,6 +16,7 @@ import samcli.model.adapter as adapter_module
 from samcli.errors import UserError
 from samcli.files import save_tensors, sha256
 from samcli.model.adapter import find_adapter, save_adapter
+from samcli.model.captioner import q_former_model
 from samcli.model.load import Base, load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import ModelRecipe
@@ -89,8 +90,9 @@ def test_round_trip_is_exact(adapter: Path, saved: Path) -> None:
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert (captioner.name, captioner.adapter) == (str(saved), str(adapter))
-    assert captioner.model.guidance is not None
-    assert captioner.model.guidance.settings == GUIDANCE
+    guidance = q_former_model(captioner, "the test").guidance
+    assert guidance is not None
+    assert guidance.settings == GUIDANCE
 
 
 def test_saving_twice_gives_equal_bytes(adapter: Path, saved: Path, tmp_path: Path) -> None:

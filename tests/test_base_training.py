@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from samcli.errors import Interrupted, UserError
+from samcli.model.captioner import q_former_model
 from samcli.model.load import load_model
 from samcli.model.traits import WORLD
 from samcli.recipe import BaseRecipe
@@ -56,7 +57,7 @@ def test_the_written_model_is_the_trained_one(trained: Path) -> None:
     last = load_file(trained / "alignment" / "checkpoints" / "step-00000004" / "parameters.safetensors")
     projection = next(value for name, value in last.items() if name.endswith("language_projection.weight"))
     torch.testing.assert_close(captioner.model.base.language_projection.weight, projection, rtol=1e-3, atol=1e-6)
-    assert (captioner.traits, captioner.model.queries) == (WORLD, SLOTS)
+    assert (captioner.traits, q_former_model(captioner, "the test").queries) == (WORLD, SLOTS)
 
 
 def test_each_step_changes_its_own_part_only(trained: Path) -> None:

@@ -12,7 +12,7 @@ from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.explain import explain, patch_weights
 from samcli.explain_drawing import Scale, colours_at, fitted, overlay
-from samcli.model.captioner import Captioner
+from samcli.model.captioner import Captioner, q_former_model
 from samcli.model.guidance import Groups
 from samcli.model.load import load_base
 from samcli.model.sam import SemanticAlignmentModel
@@ -57,9 +57,10 @@ def test_weights_are_those_of_the_model(base: Path, images: list[Path]) -> None:
     one = captioner(base)
     weights, middle = patch_weights(one, images)
     pictures = [one.processor.square(open_image(path)) for path in images]
-    assert one.model.guidance is not None
+    guidance = q_former_model(one, "the test").guidance
+    assert guidance is not None
     embeds = one.model.encode_images(one.processor.pixels(pictures))
-    _, expected = one.model.guidance.adjustment(embeds, Groups.of(torch.tensor([3])))
+    _, expected = guidance.adjustment(embeds, Groups.of(torch.tensor([3])))
     np.testing.assert_allclose(weights.reshape(3, -1), expected[:, 1:].detach().numpy(), rtol=1e-5)
     np.testing.assert_allclose(weights.sum(axis=0), np.ones((SIDE, SIDE)), rtol=1e-5)
     assert middle == 1 / 3

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from samcli.errors import UserError
-from samcli.model.captioner import Captioner
+from samcli.model.captioner import Captioner, q_former_model
 from samcli.model.find import TINY, find_base
 from samcli.model.load import load_base, load_model, resolve_device
 from samcli.recipe import DecodingRecipe, ModelRecipe
@@ -70,8 +70,12 @@ def test_saved_model_comes_back(saved: Path) -> None:
     captioner = load_model(str(saved), "none", device="cpu")
     for name, value in small_base(SIZES).state_dict().items():
         torch.testing.assert_close(captioner.model.base.state_dict()[name], value.half().float(), rtol=0, atol=0)
-    assert (captioner.name, captioner.adapter, captioner.model.guidance) == (str(saved), None, None)
-    assert not captioner.model.training
+    assert (captioner.name, captioner.adapter, q_former_model(captioner, "the test").guidance) == (
+        str(saved),
+        None,
+        None,
+    )
+    assert not q_former_model(captioner, "the test").training
     assert answer(captioner) == answer(load_model(str(saved), "none", device="cpu")) != ""
 
 

@@ -11,9 +11,10 @@ from PIL import Image
 from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.memory import enough_memory
-from samcli.model.captioner import Captioner
+from samcli.model.captioner import Captioner, q_former_model
 from samcli.model.features import FeaturesInMemory
 from samcli.model.load import load_model
+from samcli.model.processor import Processor
 from samcli.recipe import SamRecipe
 from samcli.training.sam_job import sam_job
 from tests.small_models import save_small, small_sizes
@@ -56,11 +57,12 @@ def test_features_hold_one_whole_picture_at_a_time(captioner: Captioner, monkeyp
 def test_training_holds_one_whole_picture_at_a_time(
     captioner: Captioner, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    opened = Opened()
+    opened, processor = Opened(), captioner.processor
+    assert isinstance(processor, Processor)
     monkeypatch.setattr("samcli.training.sam_job.open_image", opened)
     recipe = SamRecipe.model_validate({"data": {"augment": how}})
     samples = [Sample(number, tuple(PATHS[2 * number :][:2]), "a cat", ("a dog",)) for number in range(3)]
-    batch = sam_job(recipe, captioner.model, captioner.processor, samples, None, 3).batch(0, 0, 1)
+    batch = sam_job(recipe, q_former_model(captioner, "the test"), processor, samples, None, 3).batch(0, 0, 1)
     assert batch.pixel_values is not None
     assert (len(batch.pixel_values), opened.most) == (len(PATHS), 1)
 

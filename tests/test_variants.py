@@ -353,7 +353,7 @@ def test_mmicl_trains_in_single_precision_inside_a_model_in_half(form: str, batc
 
 def test_declared_images_are_named_where_their_tokens_stand() -> None:
     processor = small_processor(SIZES)
-    texts = processor.texts(["what is shared", "a cat"], None, SamRecipe().text, declared=[2, 1])
+    texts = processor.texts(["what is shared", "a cat"], None, SamRecipe().text, images=[2, 1])
     tokens = [
         ["<image>" if token == IMAGE else processor.tokenizer.decode([token]) for token in row[keep.bool()].tolist()]
         for row, keep in zip(texts["prompt_ids"], texts["prompt_mask"], strict=True)

@@ -14,8 +14,7 @@ from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.evaluation.answer_file import Answer
 from samcli.memory import is_out_of_memory
-from samcli.model.captioner import Captioner
-from samcli.model.processor import Processor
+from samcli.model.captioner import Captioner, Preparation
 from samcli.recipe import DecodingRecipe
 
 
@@ -99,7 +98,7 @@ class OwnAnswers:
         return self.captioner.processor.decode(self.captioner.model.generate(batch, self.decoding))
 
 
-def _readable(sample: Sample, processor: Processor) -> tuple[list[Image.Image], str | None]:
+def _readable(sample: Sample, processor: Preparation) -> tuple[list[Image.Image], str | None]:
     """The sample's pictures, in the model's size, or none and why it can't be answered."""
     if not sample.instruction.strip():
         return [], "the instruction is empty"

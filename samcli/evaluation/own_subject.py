@@ -86,7 +86,7 @@ class OwnSubject:
     def numbers(self) -> dict[str, Any]:
         """What its answers depend on beside its weights: method, lengths, numbers, and where they are computed."""
         if self.given is not None:
-            method = self.given.model.method.model_dump(mode="json")
+            method = self.given.method.model_dump(mode="json")
             text = self.given.text.model_dump(mode="json")
             return {"numbers": self.given.numbers, "device": self.given.device.type, "method": method, "text": text}
         model = self.recipe.model

@@ -3,23 +3,115 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from PIL import Image
+from torch import Tensor
 from transformers.generation.streamers import BaseStreamer
 
+from samcli.data.batch import Batch
 from samcli.data.image import as_rgb, open_image
 from samcli.errors import UserError
 from samcli.model.find import BaseFiles
-from samcli.model.processor import Processor
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, Traits
 from samcli.recipe import DecodingRecipe, TextRecipe
+from samcli.recipe_alignment import PatchTextRecipe
+from samcli.recipe_method import NO_METHOD, MethodRecipe
 
 Picture = Image.Image | str | Path
 Pictures = Picture | Sequence[Picture]
 RELEASED_LENGTHS = TextRecipe()
+
+
+class Model(Protocol):
+    """What answers: a `SemanticAlignmentModel`, or a `PatchAlignedModel` of the projector family."""
+
+    base: Any
+
+    @property
+    def declares_images(self) -> bool:
+        """Whether prompts hold the places of their images."""
+        ...
+
+    @property
+    def feature_dtype(self) -> torch.dtype:
+        """The numbers of the vision tower's features."""
+        ...
+
+    @property
+    def feature_shape(self) -> tuple[int, int]:
+        """(P, V)."""
+        ...
+
+    def trained_parameters(self) -> Any:
+        """Names and parameters that training changes."""
+        ...
+
+    def word_embeddings(self) -> Tensor:
+        """The LLM's input embeddings, (vocabulary, D)."""
+        ...
+
+    def encode_images(self, pixel_values: Tensor) -> Tensor:
+        """The vision tower's features of M images, (M, P, V)."""
+        ...
+
+    def visual_tokens(self, batch: Batch) -> Tensor:
+        """The visual tokens of M images, (M, K, D)."""
+        ...
+
+    def generate(self, batch: Batch, decoding: DecodingRecipe, streamer: BaseStreamer | None = None) -> Tensor:
+        """Answer ids."""
+        ...
+
+
+class Preparation(Protocol):
+    """From pictures and texts to a model's tensors: a `Processor`, or the projector family's."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The LLM's."""
+        ...
+
+    @property
+    def image_size(self) -> int:
+        """Pixels a side of what the vision tower sees."""
+        ...
+
+    def square(self, image: Image.Image) -> Image.Image:
+        """A picture at the model's size."""
+        ...
+
+    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
+        """Pictures as (M, 3, H, W)."""
+        ...
+
+    def texts(
+        self,
+        instructions: Sequence[str],
+        answers: Sequence[str] | None,
+        settings: Any,
+        images: Sequence[int] | None = None,
+    ) -> dict[str, Tensor]:
+        """The text fields of a batch; `images`: how many each sample has, where prompts hold their places."""
+        ...
+
+    def batch(
+        self,
+        images: Sequence[Sequence[Image.Image]],
+        instructions: Sequence[str],
+        answers: Sequence[str] | None = None,
+        settings: Any = None,
+        *,
+        declare: bool = False,
+    ) -> Batch:
+        """A batch of samples."""
+        ...
+
+    def decode(self, ids: Tensor) -> list[str]:
+        """Generated ids as text."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -30,26 +122,31 @@ class Captioner:
     the adapter was trained with. `files`: the base's, none of one that was made in memory.
     """
 
-    model: SemanticAlignmentModel
-    processor: Processor
+    model: Model
+    processor: Preparation
     name: str
     adapter: str | None = None
     traits: Traits = RELEASED
-    text: TextRecipe = RELEASED_LENGTHS
+    text: TextRecipe | PatchTextRecipe = RELEASED_LENGTHS
     files: BaseFiles | None = None
 
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return self.model.base.device
+        device: torch.device = self.model.base.device
+        return device
 
     @property
     def numbers(self) -> str:
         """What its weights are held in, such as `bfloat16` or `float32, the LLM in 4 bits`."""
-        base: Any = self.model.base
-        bits = [bits for bits in (4, 8) if getattr(base, f"is_loaded_in_{bits}bit", False)]
-        held = str(base.vision_model.dtype).removeprefix("torch.")
+        bits = [bits for bits in (4, 8) if getattr(self.model.base, f"is_loaded_in_{bits}bit", False)]
+        held = str(self.model.feature_dtype).removeprefix("torch.")
         return f"{held}, the LLM in {bits[0]} bits" if bits else held
+
+    @property
+    def method(self) -> MethodRecipe:
+        """What was added to the base; nothing, to one of the projector family."""
+        return self.model.method if isinstance(self.model, SemanticAlignmentModel) else NO_METHOD
 
     def caption(
         self,
@@ -84,6 +181,13 @@ class Captioner:
         batch = self.processor.batch(pictures, prompts, settings=self.text, declare=declare).to(self.device)
         ids = self.model.generate(batch, decoding or self.traits.decoding, streamer)
         return self.processor.decode(ids)
+
+
+def q_former_model(captioner: Captioner, purpose: str) -> SemanticAlignmentModel:
+    """The captioner's model if it has a Q-Former; raises UserError that names the `purpose` for another one."""
+    if isinstance(captioner.model, SemanticAlignmentModel):
+        return captioner.model
+    raise UserError(f"{purpose}: {captioner.name} has no Q-Former, which this needs; name an InstructBLIP")
 
 
 def as_group(images: Pictures) -> Sequence[Picture]:

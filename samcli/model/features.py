@@ -22,8 +22,7 @@ from samcli.console import progress, say, warn
 from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.files import cache_root, save_tensors, sha256
-from samcli.model.processor import Processor
-from samcli.model.sam import SemanticAlignmentModel
+from samcli.model.captioner import Model, Preparation
 from samcli.recipe import DataRecipe
 
 BATCH = 64
@@ -35,7 +34,7 @@ _SUFFIX = ".safetensors"
 class Features(Protocol):
     """Where features are had from."""
 
-    def prepare(self, model: SemanticAlignmentModel, images: Sequence[Path], part: int = 0, parts: int = 1) -> None:
+    def prepare(self, model: Model, images: Sequence[Path], part: int = 0, parts: int = 1) -> None:
         """Compute what is missing, or the `part`-th of `parts` shares of it, in fixed batches."""
 
     def get(self, images: Sequence[Path]) -> Tensor:
@@ -50,11 +49,10 @@ class Size:
     of_one: int  # bytes
 
     @classmethod
-    def of(cls, model: SemanticAlignmentModel, images: int, numbers: torch.dtype) -> "Size":
+    def of(cls, model: Model, images: int, numbers: torch.dtype) -> "Size":
         """For a number of images."""
-        vision = model.base.vision_model.config
-        positions = (vision.image_size // vision.patch_size) ** 2 + 1
-        return cls(images, positions * int(vision.hidden_size) * numbers.itemsize)
+        positions, width = model.feature_shape
+        return cls(images, positions * width * numbers.itemsize)
 
     @property
     def bytes(self) -> int:
@@ -81,15 +79,15 @@ def _gb(size: int) -> str:
 class FeaturesInMemory:
     """Features by image path; `numbers` are those they are kept in, by default the tower's own."""
 
-    processor: Processor
+    processor: Preparation
     most: float | None = None
     numbers: torch.dtype | None = None
     _features: dict[Path, Tensor] = field(default_factory=dict)
     _own: torch.dtype = torch.float32
 
-    def prepare(self, model: SemanticAlignmentModel, images: Sequence[Path], part: int = 0, parts: int = 1) -> None:
+    def prepare(self, model: Model, images: Sequence[Path], part: int = 0, parts: int = 1) -> None:
         """Compute what is missing; every process for itself, whatever its part."""
-        self._own = model.base.vision_model.dtype
+        self._own = model.feature_dtype
         missing = [path for path in dict.fromkeys(images) if path not in self._features]
         Size.of(model, len(missing) * parts, self.numbers or self._own).check(self.most, "of memory, in all processes")
         for paths, features in _computed(model, self.processor, missing):
@@ -108,7 +106,7 @@ class FeaturesOnDisk:
     read and add at once; what a killed one had not finished is computed again.
     """
 
-    processor: Processor
+    processor: Preparation
     directory: Path
     most: float | None = None
     numbers: torch.dtype | None = None
@@ -117,9 +115,9 @@ class FeaturesOnDisk:
     _seen: set[str] = field(default_factory=set)
     _own: torch.dtype = torch.float32
 
-    def prepare(self, model: SemanticAlignmentModel, images: Sequence[Path], part: int = 0, parts: int = 1) -> None:
+    def prepare(self, model: Model, images: Sequence[Path], part: int = 0, parts: int = 1) -> None:
         """Compute what no file has yet, and write it as files of `SHARD` images."""
-        self._own = model.base.vision_model.dtype
+        self._own = model.feature_dtype
         distinct = [path for path in dict.fromkeys(images) if path not in self._hashes]
         with progress("reading pictures", len(distinct)) as advance:
             for path in distinct:
@@ -176,7 +174,7 @@ class FeaturesOnDisk:
 
 
 def features_for(
-    settings: DataRecipe, processor: Processor, weights_hash: str, dtype: str
+    settings: DataRecipe, processor: Preparation, weights_hash: str, dtype: str
 ) -> FeaturesInMemory | FeaturesOnDisk | None:
     """What keeps the features of a run's base, known by its weights' hash and its numbers; None: nothing does."""
     numbers = torch.float16 if settings.features_as == "float16" else None
@@ -190,9 +188,7 @@ def features_for(
     return FeaturesOnDisk(processor, directory, settings.features_gb, numbers)
 
 
-def _computed(
-    model: SemanticAlignmentModel, processor: Processor, images: Sequence[Path]
-) -> Iterator[tuple[list[Path], Tensor]]:
+def _computed(model: Model, processor: Preparation, images: Sequence[Path]) -> Iterator[tuple[list[Path], Tensor]]:
     """Features of all images, batch by batch."""
     with progress("vision features", len(images)) as advance:
         for start in range(0, len(images), BATCH):

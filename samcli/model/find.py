@@ -10,8 +10,9 @@ from importlib import resources
 from pathlib import Path
 
 from samcli.errors import UserError
+from samcli.files import read_json
 from samcli.model.hub import fetch, is_hub_id
-from samcli.model.traits import RELEASED, WORLD, Traits, read_traits
+from samcli.model.traits import PATCHES, RELEASED, WORLD, Traits, read_traits
 from samcli.model.weights import base_identity, file_hash, weights_hash
 from samcli.recipe import ModelRecipe
 
@@ -93,10 +94,20 @@ def _find_directory(name: str, revision: str | None) -> Path:
         if not is_hub_id(name):
             raise UserError(f"no model {name}: neither `{TINY}`, nor a directory, nor a hub id such as {HUB_EXAMPLE}")
         path = fetch(name, "model", DESCRIPTION, revision)
-    missing = [entry for entry in ("config.json", QFORMER_FOLDER) if not (path / entry).exists()]
+    needed = ("config.json",) if is_patch_model(path) else ("config.json", QFORMER_FOLDER)
+    missing = [entry for entry in needed if not (path / entry).exists()]
     if missing:
         raise UserError(f"{name} is not an InstructBLIP in the hub's format: it lacks {', '.join(missing)}")
     return path
+
+
+def is_patch_model(directory: Path) -> bool:
+    """Whether a model's directory says that it is a LLaVA, of the projector family; who loads it says what is wrong."""
+    try:
+        config = read_json(directory / "config.json")
+    except UserError:
+        return False
+    return isinstance(config, dict) and config.get("model_type") == "llava"
 
 
 def traits_of(name: str, revision: str | None = None) -> Traits:
@@ -107,15 +118,19 @@ def traits_of(name: str, revision: str | None = None) -> Traits:
     directory = tiny_directory() if name == TINY else Path(name).expanduser()
     if not directory.is_dir() and is_hub_id(name) and not name.startswith("lavis:"):
         return _traits_on_hub(name, revision)
-    return read_traits(directory) or (WORLD if name == TINY else RELEASED)
+    return _traits_in(directory) or (WORLD if name == TINY else RELEASED)
 
 
 @cache
 def _traits_on_hub(name: str, revision: str | None) -> Traits:
     try:
-        return read_traits(_find_directory(name, revision)) or RELEASED
+        return _traits_in(_find_directory(name, revision)) or RELEASED
     except UserError:
         return RELEASED
+
+
+def _traits_in(directory: Path) -> Traits | None:
+    return read_traits(directory) or (PATCHES if is_patch_model(directory) else None)
 
 
 def without_tiny(part: str) -> str:

@@ -21,6 +21,7 @@ from samcli.model.find import (
     TINY,
     BaseFiles,
     find_base,
+    is_patch_model,
     is_released,
     tiny_directory,
     traits_of,
@@ -28,6 +29,7 @@ from samcli.model.find import (
     without_tiny,
 )
 from samcli.model.hub import fetch, is_hub_id
+from samcli.model.llava.load import load_patch_model
 from samcli.model.processor import Processor
 from samcli.model.released import holds_guidance, put_into, read_released, use_released_norm
 from samcli.model.sam import SemanticAlignmentModel
@@ -102,6 +104,10 @@ def load_model(
         "completed_from": completed_from or (found.completed_from if found is not None and own else None),
     }
     place = resolve_device(device)
+    if name != TINY and not is_released(name) and is_patch_model(find_base(_validated(settings)).directory):
+        if found is not None:
+            raise UserError(f"{name} is a LLaVA and takes no adapter: leave out {adapter}")
+        return load_patch_model(name, revision, dtype, place)
     with enough_memory(f"with {name} in {dtype} on {place}", LESS_MEMORY):
         base = load_base(_validated(settings), place)
         if found is not None:

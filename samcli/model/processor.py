@@ -59,11 +59,11 @@ class Processor:
         instructions: Sequence[str],
         answers: Sequence[str] | None,
         settings: TextRecipe,
-        declared: Sequence[int] | None = None,
+        images: Sequence[int] | None = None,
     ) -> dict[str, Tensor]:
         """The text fields of a `Batch`; long instructions lose their beginning, as released.
 
-        `declared` gives the number of images of each sample whose prompt is to name them one by one, as MMICL does.
+        `images` gives the number of images of each sample whose prompt is to name them one by one, as MMICL does.
         """
         instructions, answers = list(instructions), None if answers is None else list(answers)
         limits: dict[str, Any] = {"truncation": True, "max_length": settings.qformer_tokens}
@@ -71,8 +71,8 @@ class Processor:
         with _TOKENIZING:
             qformer_ids = self.qformer_tokenizer(instructions, **limits)["input_ids"]
             prompt_ids = self.tokenizer(instructions, truncation=limit is not None, max_length=limit)["input_ids"]
-            if declared is not None:
-                prompt_ids = [self._declare(ids, images) for ids, images in zip(prompt_ids, declared, strict=True)]
+            if images is not None:
+                prompt_ids = [self._declare(ids, count) for ids, count in zip(prompt_ids, images, strict=True)]
         fields = {"qformer": qformer_ids, "prompt": prompt_ids}
         if answers is not None:
             with _TOKENIZING:

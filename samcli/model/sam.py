@@ -84,6 +84,18 @@ class SemanticAlignmentModel(nn.Module):
         self.train(self.training)
 
     @property
+    def feature_dtype(self) -> torch.dtype:
+        """The numbers of the vision tower's features."""
+        found: torch.dtype = self.base.vision_model.dtype
+        return found
+
+    @property
+    def feature_shape(self) -> tuple[int, int]:
+        """(P, V)."""
+        vision = self.base.vision_model.config
+        return (vision.image_size // vision.patch_size) ** 2 + 1, int(vision.hidden_size)
+
+    @property
     def queries(self) -> int:
         """Visual tokens an image."""
         return int(self.base.config.num_query_tokens)

@@ -1,6 +1,7 @@
 """What a base model is like, whatever it is called: `sam.json` beside its `config.json`."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -17,6 +18,7 @@ class Traits(Section):
     """What a base says of itself; an InstructBLIP without the file decodes as released."""
 
     world: bool = False  # it knows the embedded world alone
+    template: Literal["plain", "vicuna"] = "vicuna"  # of a LLaVA's prompts
     decoding: DecodingRecipe = DecodingRecipe()
 
 

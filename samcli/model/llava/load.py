@@ -17,14 +17,16 @@ from transformers import (
 
 from samcli.errors import UserError
 from samcli.memory import enough_memory
-from samcli.model.find import DESCRIPTION, TINY, tiny_directory, without_tiny
+from samcli.model.captioner import Captioner
+from samcli.model.find import DESCRIPTION, TINY, BaseFiles, tiny_directory, without_tiny
 from samcli.model.hub import fetch, is_hub_id
+from samcli.model.llava.model import PatchAlignedModel
 from samcli.model.llava.parts import draw_projector, join_parts, of_instructblip
 from samcli.model.llava.processor import PatchProcessor, load_image_processor
 from samcli.model.processor import DEVIATION, MEAN
 from samcli.model.traits import PATCHES, WORLD, Traits, read_traits
 from samcli.model.weights import base_identity
-from samcli.recipe_alignment import LlavaModelRecipe
+from samcli.recipe_alignment import LlavaModelRecipe, PatchTextRecipe
 
 LLAVA_EXAMPLE = "llava-hf/llava-1.5-7b-hf"
 _LESS_MEMORY = "use model.dtype bfloat16 or another device"
@@ -55,6 +57,16 @@ def load_patch_base(settings: LlavaModelRecipe, seed: int) -> PatchBase:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
         first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"can't load {name}: {first}") from error
+
+
+def load_patch_model(name: str, revision: str | None, dtype: str, place: torch.device) -> Captioner:
+    """A LLaVA that captions groups of images, from a directory or hub id. Raises UserError as `load_patch_base`."""
+    settings = {"base": name, "revision": revision, "dtype": dtype, "new_projector": False}
+    found = load_patch_base(LlavaModelRecipe.model_validate(settings), seed=0)
+    model = PatchAlignedModel(found.model)
+    model.base.requires_grad_(False)
+    text, files = PatchTextRecipe(template=found.traits.template), BaseFiles(patch_directory(name, revision))
+    return Captioner(model.eval().place(place), found.processor, name, None, found.traits, text, files)
 
 
 def _small(settings: LlavaModelRecipe, seed: int) -> PatchBase:
