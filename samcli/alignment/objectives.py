@@ -95,19 +95,23 @@ def sea_loss(tokens: Tensor, targets: Tensor, scale: Tensor) -> Tensor:
 
 
 def patch_loss(tokens: Tensor, labels: PatchLabels, table: WordTable, embeddings: Tensor) -> Tensor:
-    """How far patch tokens (M, P, D) are from their words: 1 - the mean cosine; our definition, not the paper's.
+    """How far patch tokens (M, P, D) are from their words: 1 - the mean of `patch_cosines`; our definition.
 
-    Of each labelled patch, the mean of the cosines with the embeddings of its words, weighted by their scores; of the
-    labelled patches, the plain mean. `embeddings` (vocabulary, D) are the LLM's, `labels` on the tokens' device.
     Without labels: 0, with a graph.
     """
-    labelled = labels.counts.flatten() > 0
-    if not labelled.any():
-        return tokens[:0].sum()
+    cosines = patch_cosines(tokens, labels, table, embeddings)
+    return 1 - cosines.mean() if len(cosines) else tokens[:0].sum()
+
+
+def patch_cosines(tokens: Tensor, labels: PatchLabels, table: WordTable, embeddings: Tensor) -> Tensor:
+    """Of each patch that has labels, in their order, the mean cosine of its token with the embeddings of its words.
+
+    `tokens` (M, P, D); a mean is weighted by the labels' scores. `embeddings` (vocabulary, D) are the LLM's; `labels`
+    are on the tokens' device. In single precision at least, whatever autocast says.
+    """
     with torch.autocast(tokens.device.type, enabled=False):
         wanted = _mean_words(labels, table, embeddings)
-        cosines = (_unit(tokens.flatten(0, 1)[labelled]) * wanted).sum(dim=-1)
-        return 1 - cosines.mean()
+        return (_unit(tokens.flatten(0, 1)[labels.counts.flatten() > 0]) * wanted).sum(dim=-1)
 
 
 def _mean_words(labels: PatchLabels, table: WordTable, embeddings: Tensor) -> Tensor:
