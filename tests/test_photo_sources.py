@@ -572,12 +572,32 @@ def test_listings_that_are_gone_or_damaged(begun: tuple[Path, Path]) -> None:
         check_listing(out, root, every(root))
 
 
-def test_pictures_in_other_formats_are_counted(tmp_path: Path) -> None:
-    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.HEIC", "c/1.png", "d/1.heic"):
-        (tmp_path / "mug" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "mug" / name).write_bytes(b"")
-    found = read_items(MmlinkRecipe.model_validate({"root": str(tmp_path), "objects": {"mug": {"distractors": 1}}}))
-    assert [item.identity.rpartition("/")[2] for item in found.items["mug"]] == ["a", "b", "c"]
-    (reason,) = (reason for reason in found.left_out if "isn't read" in reason)
-    assert found.left_out[reason] == 2
-    assert found.examples[reason].lower().endswith(".heic")
+def unread(ending: str) -> str:
+    return f"{ending} files, which aren't read (convert them to JPEG or PNG)"
+
+
+def test_pictures_in_other_formats_are_counted_by_their_endings(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"mug/{name}" for name in ("a/1.png", "a/2.jfif", "b/1.png", "b/2.HEIC", "c/1.png", "d/1.heic")))
+    fill(tmp_path, "mug/e.raw/1.png", "mug/a/notes.txt")
+    found = read(tmp_path, {"mug": {}})
+    assert identities(found.items["mug"]) == [*"abc", "e.raw"]
+    assert found.left_out == {unread(".heic"): 2}
+    assert found.examples[unread(".heic")].endswith("mug/b/2.HEIC")
+
+
+def test_pictures_in_other_formats_are_counted_where_there_are_no_others(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"mug/{name}/1.png" for name in "abc"), "backdrops/street.avif", "cup/a/1.heic", "cup/b/1.avif")
+    assert read(tmp_path).left_out == {unread(".heic"): 1, unread(".avif"): 2}
+    assert read(tmp_path, background={"kind": "diffusion"}).left_out == {unread(".heic"): 1, unread(".avif"): 1}
+    assert read(tmp_path, {"mug": {}}).left_out == {unread(".avif"): 1}
+
+
+def test_each_is_counted_once_where_the_root_is_one_kind(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"{name}/1.png" for name in "abc"), "backdrops/street.avif", "d/1.heic")
+    assert read(tmp_path).left_out == {unread(".heic"): 1, unread(".avif"): 1}
+
+
+def test_a_table_that_lists_what_is_not_read_says_so(tmp_path: Path) -> None:
+    fill(tmp_path, "1.png", "2.png", "3.png", "4.heic")
+    write(tmp_path, "identity,path\na,1.png\nb,2.png\nc,3.png\nd,4.heic\n")
+    assert read(tmp_path).left_out == {unread(".heic"): 1}

@@ -1,5 +1,6 @@
 """From a recipe to its objects: which kinds there are, where each lies, in which layout, and whether it is enough."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -45,12 +46,13 @@ def read_items(recipe: MmlinkRecipe) -> Collection:
     finder = _Finder(recipe, Tree(root))
     accounts: list[Account] = []
     items = {}
-    for kind, place in sorted(finder.places().items()):
+    places = finder.places()
+    for kind, place in sorted(places.items()):
         account = Account()
         accounts.append(account)
         found = grouped(kind, finder.shots(kind, place, account), account)
         items[kind] = _usable(recipe, kind, place, found, account)
-    return collected(items, accounts)
+    return collected(items, [*accounts, finder.elsewhere(places.values())])
 
 
 class _Finder:
@@ -59,6 +61,7 @@ class _Finder:
     def __init__(self, recipe: MmlinkRecipe, tree: Tree) -> None:
         self._recipe, self._tree, self._root = recipe, tree, tree.root
         self._tables: dict[Path, Table] = {}
+        self._without_objects: list[str] = []  # directories below the root
 
     def places(self) -> dict[str, Place]:
         """Where each kind lies."""
@@ -78,6 +81,16 @@ class _Finder:
         if place.path != self._root:
             return shots
         return (shot for shot in shots if PurePath(shot[1].path).parts[0] not in self._backdrops)
+
+    def elsewhere(self, places: Iterable[Place]) -> Account:
+        """What isn't read in backdrops and in directories without objects: a telephone's photographs are told, too."""
+        account, background = Account(), self._recipe.background
+        scenes = [background.backdrops or BACKDROPS] if background.kind == "backdrop" else []
+        counted = {place.path for place in places if place.layout == "groups"}
+        for path in (self._root / name for name in (*self._without_objects, *scenes)):
+            if self._tree.holds(path) and counted.isdisjoint((path, *path.parents)):
+                deque(self._tree.walk(path, account), maxlen=0)
+        return account
 
     @property
     def _backdrops(self) -> frozenset[str]:
@@ -104,6 +117,7 @@ class _Finder:
             return {PEOPLE: Place("deepfashion", self._root)}
         if not nested and not set(filled) & set(PAPER_KINDS):
             return {THINGS: Place("groups", self._root)}
+        self._without_objects = [name for name in names if name not in filled]
         found = {name: self._as_it_looks(self._root / name) for name in filled}
         return {
             PEOPLE

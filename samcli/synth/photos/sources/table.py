@@ -58,10 +58,12 @@ class Table:
             if row.kind not in ("", kind):
                 continue
             place = tree.root / row.photo.path
-            if place.name in tree.listing(place.parent).files:
+            listing = tree.listing(place.parent)
+            if place.name in listing.files:
                 yield row.split, row.photo
             else:
-                account.leave_out("listed files that aren't there", f"{row.photo.path} ({self.file}:{row.line})")
+                reason = listing.skipped.get(place.name, "listed files that aren't there")
+                account.leave_out(reason, f"{row.photo.path} ({self.file}:{row.line})")
 
 
 def read_table(file: Path, tree: Tree) -> Table:

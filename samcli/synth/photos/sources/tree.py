@@ -1,7 +1,7 @@
 """The directories below the sources' root: each listed once, in the order of names, and none outside the root."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,11 @@ from samcli.errors import UserError
 from samcli.files import is_writable
 from samcli.synth.photos.sources.items import Account
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-UNREAD = frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".nef", ".arw", ".raw", ".svg", ".psd"})
-FOREIGN = "pictures in a format that isn't read (HEIC, AVIF, raw, ...; convert them to JPEG or PNG)"
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+UNREAD = frozenset(
+    ".heic .heif .avif .jxl .jp2 .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .raw .svg .psd .tga .ppm .mpo .exr".split()
+)
+FOREIGN = "{ending} files, which aren't read (convert them to JPEG or PNG)"
 OUT_OF_ROOT = "links that lead out of the root"
 LINKED = "links to directories, which aren't followed"
 NO_TEXT = "file names that are no text"
@@ -25,7 +27,7 @@ class Listing:
     directories: tuple[str, ...]
     pictures: tuple[str, ...]  # files with a picture's extension
     files: frozenset[str]
-    skipped: tuple[tuple[str, str], ...]  # reason and name of what isn't read
+    skipped: Mapping[str, str]  # what isn't read, and why
 
 
 class Tree:
@@ -51,31 +53,31 @@ class Tree:
         return self._listings[directory]
 
     def _list(self, directory: Path) -> Listing:
-        directories, files, skipped = [], [], []
+        directories, files, skipped = [], [], {}
         try:
             with os.scandir(directory) as entries:
                 for entry in entries:
                     if entry.name.startswith(".") or entry.name in _NEVER:
                         continue
                     if reason := self._reason_against(entry):
-                        skipped.append((reason, entry.name))
+                        skipped[entry.name] = reason
                     elif entry.is_dir():
                         directories.append(entry.name)
                     elif entry.is_file():
                         files.append(entry.name)
         except (FileNotFoundError, NotADirectoryError):
-            return Listing((), (), frozenset(), ())
+            return Listing((), (), frozenset(), {})
         except OSError as error:
             raise UserError(f"{directory}: can't be listed: {error.strerror or error}; check its permissions") from None
         pictures = sorted(name for name in files if os.path.splitext(name)[1].lower() in EXTENSIONS)
-        return Listing(tuple(sorted(directories)), tuple(pictures), frozenset(files), tuple(sorted(skipped)))
+        return Listing(tuple(sorted(directories)), tuple(pictures), frozenset(files), dict(sorted(skipped.items())))
 
     def _reason_against(self, entry: os.DirEntry[str]) -> str | None:
         """Why an entry isn't read; links could leave the root or lead in circles."""
         if not is_writable(entry.name):
             return NO_TEXT
-        if os.path.splitext(entry.name)[1].lower() in UNREAD:
-            return FOREIGN
+        if (ending := os.path.splitext(entry.name)[1].lower()) in UNREAD and not entry.is_dir():
+            return FOREIGN.format(ending=ending)
         if not entry.is_symlink():
             return None
         if not self.holds(Path(entry.path)):
@@ -88,7 +90,7 @@ class Tree:
         while waiting:
             here = waiting.pop()
             listing = self.listing(here)
-            for reason, name in listing.skipped:
+            for name, reason in listing.skipped.items():
                 account.leave_out(reason, os.fsencode(here / name).decode(errors="replace"))
             yield here, listing
             waiting += [here / name for name in reversed(listing.directories)]
