@@ -212,7 +212,10 @@ def train(
 def evaluate(
     recipe: OptionalRecipe = None,
     task: Annotated[
-        str | None, typer.Option(help="linking, group-captioning, storytelling or change-captioning.")
+        str | None,
+        typer.Option(
+            help="linking, group-captioning, storytelling, change-captioning, captioning, questions or grounding."
+        ),
     ] = None,
     datasets: Annotated[str | None, typer.Option(metavar="A,B", help="Datasets of the task.")] = None,
     model: Model = None,

@@ -308,7 +308,9 @@ NO_ADAPTER = "none"
 """What `adapter` says for the bare base."""
 Protocol = Literal["released", "coco"]
 Control = Literal["shuffle", "blank"]
-Task = Literal["group-captioning", "storytelling", "change-captioning", "linking"]
+Task = Literal[
+    "group-captioning", "storytelling", "change-captioning", "linking", "captioning", "questions", "grounding"
+]
 
 
 class EvalRecipe(Section):
@@ -348,9 +350,9 @@ class EvalRecipe(Section):
     )
 
     @model_validator(mode="after")
-    def _linking_has_its_own_rule(self) -> Self:
-        if self.task == "linking" and self.protocol != "released":
-            raise ValueError("protocol: linking is judged by the world's own grammar; leave the protocol out")
+    def _protocols_are_for_captions(self) -> Self:
+        if self.task in ("linking", "questions", "grounding") and self.protocol != "released":
+            raise ValueError(f"protocol: {self.task} is judged by a rule of its own; leave the protocol out")
         return self
 
 

@@ -17,7 +17,8 @@ from samcli.data.sample import Sample, read_annotations, write_annotations
 from samcli.errors import Interrupted, UserError
 from samcli.evaluation import tasks
 from samcli.evaluation.control import control_rates, shuffle_links
-from samcli.evaluation.entries import Answered, judge, linking_entry
+from samcli.evaluation.entries import Answered, entry_of
+from samcli.evaluation.judging import judge_linking
 from samcli.evaluation.own_answers import OwnAnswers
 from samcli.evaluation.own_subject import OwnSubject as Subject
 from samcli.evaluation.predict import Here, predict
@@ -420,7 +421,7 @@ def test_missing_data_is_explained(base: Path, tmp_path: Path) -> None:
 )
 def test_linking_is_judged_strictly(answer: str, in_full: bool, in_part: bool) -> None:
     sample = Sample(0, (), "", ("x",), linked(SOFA, CHAIR))
-    assert judge(answer, sample) == {"named_in_full": in_full, "named_in_part": in_part}
+    assert judge_linking(answer, sample) == {"named_in_full": in_full, "named_in_part": in_part}
 
 
 def test_linking_scores_by_hand() -> None:
@@ -428,7 +429,7 @@ def test_linking_scores_by_hand() -> None:
     texts = [f"a {SOFA.phrase}", "a red sofa", f"a {CHAIR.phrase}", ""]
     predictions = [Prediction(str(number), text) for number, text in enumerate(texts)]
     predictions[3] = Prediction("3", "", error="unreadable")
-    entry = linking_entry(Answered("d", samples, predictions), None, 0)
+    entry = entry_of("linking", Answered("d", samples, predictions))
     assert (entry["n"], entry["failed"], entry["named_in_full"], entry["named_in_part"]) == (4, 1, 25, 50)
     assert entry["ci95"]["named_in_part"] == pytest.approx([15.0039, 84.9961], abs=1e-3)
     rates = control_rates(samples, predictions, 0)
@@ -442,12 +443,12 @@ def test_linking_is_told_by_the_number_of_images() -> None:
     samples = [Sample(number, images, "", ("x",), linked(SOFA, CHAIR)) for number, images in enumerate(groups)]
     texts = [f"a {SOFA.phrase}", "a red sofa", ""]
     answered = Answered("d", samples, [Prediction(str(number), text) for number, text in enumerate(texts)])
-    assert linking_entry(answered, None, 0)["by_images"] == {
+    assert entry_of("linking", answered)["by_images"] == {
         "2": {"n": 2, "named_in_full": 50, "named_in_part": 50},
         "3": {"n": 1, "named_in_full": 0, "named_in_part": 100},
     }
     same = Answered("d", samples[::2], answered.predictions[::2])
-    assert "by_images" not in linking_entry(same, None, 0)
+    assert "by_images" not in entry_of("linking", same)
 
 
 def test_the_control_takes_later_pictures_from_the_next_sample(base: Path, tmp_path: Path) -> None:

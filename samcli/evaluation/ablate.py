@@ -12,18 +12,13 @@ from samcli.errors import UserError
 from samcli.evaluation.ablation_plan import RUN_RESUMED_WITH, Run, chosen, chosen_datasets, further_runs, plan_runs
 from samcli.evaluation.ablation_results import Dataset, summarise
 from samcli.evaluation.answer_file import AnswerFile
-from samcli.evaluation.entries import (
-    Answered,
-    caption_entry,
-    caption_scores,
-    linking_entry,
-    report_failures,
-)
+from samcli.evaluation.entries import Answered, entry_of, report_failures
 from samcli.evaluation.figure5 import draw_figure5
 from samcli.evaluation.interval_plot import draw_intervals
+from samcli.evaluation.judging import check_samples
 from samcli.evaluation.own_answers import OwnAnswers, SeenBatches
 from samcli.evaluation.predict import here, predict
-from samcli.evaluation.tasks import LINKING, load_dataset
+from samcli.evaluation.tasks import load_dataset
 from samcli.files import write_json
 from samcli.lock import Busy, locked
 from samcli.model.adapter import find_adapter
@@ -93,7 +88,8 @@ def ablate(
 
 
 def _dataset(recipe: AblateRecipe, task: str, name: str) -> Dataset:
-    found = load_dataset(task, name, recipe.data_root, recipe.image_root, recipe.reading)
+    found = load_dataset(name, recipe.data_root, recipe.image_root, recipe.reading)
+    check_samples(task, name, found.samples)
     return Dataset(task, name, found.samples[: recipe.limit])
 
 
@@ -183,7 +179,7 @@ def _carry_out(run: Run, datasets: Sequence[Dataset], common: _Common, *, overwr
             made = predict(here(answers), dataset.name, dataset.samples, path, at_once)
             answered = Answered(dataset.name, dataset.samples, made)
             report_failures(answered)
-            entries[dataset.name] = _entry(dataset.task, answered)
+            entries[dataset.name] = entry_of(dataset.task, answered)
     write_json(run.folder / RESULTS, {"row": run.row.row, "name": run.row.name, "seed": run.seed, "datasets": entries})
 
 
@@ -199,9 +195,3 @@ def _captioner(run: Run, shared: Shared) -> Iterator[Captioner]:
         model.eval().place(resolve_device(run.recipe.training.model.device))
         name = adapter.name if adapter is not None else None
         yield Captioner(model, base.processor, base.name, name, base.traits, run.recipe.training.text)
-
-
-def _entry(task: str, answered: Answered) -> dict[str, Any]:
-    if task == LINKING:
-        return linking_entry(answered, control=None, seed=0)
-    return caption_entry(answered, caption_scores(answered), seed=0)

@@ -6,7 +6,8 @@ from typing import Any
 
 from samcli.data.sample import Sample
 from samcli.evaluation.ablation_plan import Run
-from samcli.evaluation.entries import Answered, evidence, metrics_of
+from samcli.evaluation.entries import CAPTION_METRICS, Answered, evidence, metrics_of
+from samcli.evaluation.judging import is_captioned
 from samcli.evaluation.predictions import read_predictions
 from samcli.evaluation.statistics import Evidence, average_of, compare, estimate, part_of
 from samcli.evaluation.tasks import LINKING
@@ -58,7 +59,7 @@ def _averages(datasets: Sequence[Dataset]) -> dict[str, list[Dataset]]:
     tasks = dict.fromkeys(dataset.task for dataset in datasets)
     of = {task: [dataset for dataset in datasets if dataset.task == task] for task in tasks}
     averages = {task: members for task, members in of.items() if len(members) > 1}
-    captions = [dataset for dataset in datasets if dataset.task != LINKING]
+    captions = [dataset for dataset in datasets if is_captioned(dataset.task)]
     if len({dataset.task for dataset in captions}) > 1:
         averages[CAPTIONS] = captions
     return averages
@@ -88,7 +89,7 @@ def _evidence(runs: Sequence[Run], datasets: Sequence[Dataset]) -> Found:
     for name, (whole, places) in _by_images(datasets).items():
         found[name] = {metric: part_of(scores, places) for metric, scores in found[whole].items()}
     for name, members in _averages(datasets).items():
-        metrics = metrics_of(members[0].task)
+        metrics = CAPTION_METRICS if name == CAPTIONS else metrics_of(name)
         found[name] = {metric: average_of([found[one.name][metric] for one in members]) for metric in metrics}
     return found
 

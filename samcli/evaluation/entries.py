@@ -5,20 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from samcli.console import warn
 from samcli.data.sample import Sample
 from samcli.evaluation.control import control_rates, rounded
+from samcli.evaluation.judging import RULES, Rule, is_captioned
 from samcli.evaluation.predictions import NO_PREDICTION, Prediction
 from samcli.evaluation.scores import Scores, score
 from samcli.evaluation.statistics import Estimate, Evidence, estimate, evidence_of, mean_of, proportion
-from samcli.evaluation.tasks import LINKING, shared_thing
-from samcli.recipe import Protocol
-from samcli.synth.world.grammar import read_mentions
+from samcli.evaluation.tasks import LINKING
+from samcli.recipe import Control, Protocol
 
 CAPTION_METRICS = ("rouge_l", "cider", "bleu_4")
-LINKING_METRICS = ("named_in_full", "named_in_part")
 _NAMED = 5
 
 
@@ -44,7 +41,8 @@ class Answered:
 
 def metrics_of(task: str) -> tuple[str, ...]:
     """The metrics of a task, as results name them."""
-    return LINKING_METRICS if task == LINKING else CAPTION_METRICS
+    captions = CAPTION_METRICS if is_captioned(task) else ()
+    return captions + (RULES[task].metrics if task in RULES else ())
 
 
 def caption_scores(answered: Answered, protocol: Protocol = "released") -> Scores:
@@ -57,48 +55,64 @@ def caption_scores(answered: Answered, protocol: Protocol = "released") -> Score
     return answered.scored[protocol]
 
 
-def judge(answer: str, sample: Sample) -> dict[str, bool]:
-    """Whether an answer names the shared thing, in full and in part (kind and colour).
-
-    Strictly: it must name exactly one thing, so listing everything in sight earns nothing.
-    """
-    shared, mentions = shared_thing(sample), read_mentions(answer)
-    alone = len(mentions) == 1
-    return {
-        "named_in_full": alone and mentions[0].names_in_full(shared),
-        "named_in_part": alone and mentions[0].names_in_part(shared),
-    }
-
-
-def judgements(answered: Answered) -> dict[str, list[bool]]:
-    """`judge` for each sample, by metric."""
+def judgements(rule: Rule, answered: Answered) -> dict[str, list[float]]:
+    """What a rule says of each answer, by metric, x100."""
     pairs = zip(answered.samples, answered.predictions, strict=True)
-    verdicts = [judge(prediction.text, sample) for sample, prediction in pairs]
-    return {metric: [verdict[metric] for verdict in verdicts] for metric in LINKING_METRICS}
+    verdicts = [rule.judge(prediction.text, sample) for sample, prediction in pairs]
+    return {metric: [100.0 * verdict[metric] for verdict in verdicts] for metric in rule.metrics}
+
+
+def sample_scores(task: str, answered: Answered, protocol: Protocol = "released") -> list[list[float]]:
+    """For each sample its scores x100, in the order of `metrics_of`."""
+    columns: list[list[float]] = []
+    if is_captioned(task):
+        of_samples = caption_scores(answered, protocol).samples
+        columns += [[100 * getattr(one, metric) for one in of_samples] for metric in CAPTION_METRICS]
+    if task in RULES:
+        columns += judgements(RULES[task], answered).values()
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def evidence(task: str, runs: Sequence[Answered], protocol: Protocol = "released") -> dict[str, Evidence]:
     """What each metric of a dataset is made of, from one run a seed over the same samples."""
-    if task != LINKING:
-        return evidence_of([caption_scores(run, protocol) for run in runs])
-    found = [judgements(run) for run in runs]
-    return {metric: mean_of([100 * np.array(one[metric], dtype=float) for one in found]) for metric in LINKING_METRICS}
+    found: dict[str, Evidence] = {}
+    if is_captioned(task):
+        found |= evidence_of([caption_scores(run, protocol) for run in runs])
+    if task in RULES:
+        judged = [judgements(RULES[task], run) for run in runs]
+        found |= {metric: mean_of([one[metric] for one in judged]) for metric in RULES[task].metrics}
+    return found
 
 
-def linking_entry(answered: Answered, control: str | None, seed: int) -> dict[str, Any]:
-    """{n, failed, failed_ids, named_in_full, named_in_part, ci95}, in percent with Wilson's intervals.
+def entry_of(
+    task: str, answered: Answered, protocol: Protocol = "released", control: Control | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """{n, failed, failed_ids, METRIC, ci95}, x100, with an interval of each metric.
 
-    Where samples have different numbers of images, `by_images` has {n, METRIC} of each number. With the control
-    `shuffle`, its rates are added, see `control.control_rates`.
+    Intervals of captions and of what is more or less so are bootstrap intervals over samples, those of what is true or
+    false are Wilson's. Where samples of a task with a rule of its own have different numbers of images, `by_images`
+    has {n, METRIC} of each number. With the control `shuffle`, linking's rates are added, see `control.control_rates`.
     """
-    hits = judgements(answered)
-    found: dict[str, Estimate] = {key: proportion(sum(hit), len(hit)) for key, hit in hits.items()}
-    if control == "shuffle":
+    found: dict[str, Estimate] = {}
+    more: dict[str, Any] = {}
+    if is_captioned(task):
+        found |= _caption_estimates(caption_scores(answered, protocol), seed)
+    if task in RULES:
+        rule, values = RULES[task], judgements(RULES[task], answered)
+        found |= {metric: proportion(sum(v > 0 for v in values[metric]), len(values[metric])) for metric in rule.hits}
+        found |= {metric: estimate(mean_of(values[metric]), seed=seed) for metric in rule.grades}
+        more = _by_images(answered.samples, values)
+    if task == LINKING and control == "shuffle":
         found |= control_rates(answered.samples, answered.predictions, seed)
-    return _counts(answered) | rounded(found) | _by_images(answered.samples, hits)
+    return _counts(answered) | rounded(found) | more
 
 
-def _by_images(samples: Sequence[Sample], hits: Mapping[str, Sequence[bool]]) -> dict[str, Any]:
+def _caption_estimates(scores: Scores, seed: int) -> dict[str, Estimate]:
+    intervals = {key: estimate(parts, seed=seed) for key, parts in evidence_of([scores]).items()}
+    return {key: Estimate(getattr(scores, key), found.low, found.high) for key, found in intervals.items()}
+
+
+def _by_images(samples: Sequence[Sample], values: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """The metrics of each number of images, where there are several."""
     places: dict[int, list[int]] = {}
     for place, sample in enumerate(samples):
@@ -107,16 +121,9 @@ def _by_images(samples: Sequence[Sample], hits: Mapping[str, Sequence[bool]]) ->
         return {}
     found: dict[str, Any] = {}
     for images, chosen in sorted(places.items()):
-        shares = {key: round(100 * sum(hit[place] for place in chosen) / len(chosen), 4) for key, hit in hits.items()}
-        found[str(images)] = {"n": len(chosen), **shares}
+        means = {key: round(sum(of[place] for place in chosen) / len(chosen), 4) for key, of in values.items()}
+        found[str(images)] = {"n": len(chosen), **means}
     return {"by_images": found}
-
-
-def caption_entry(answered: Answered, scores: Scores, seed: int) -> dict[str, Any]:
-    """{n, failed, failed_ids, rouge_l, cider, bleu_4, ci95}, x100, with bootstrap intervals over samples."""
-    intervals = {key: estimate(parts, seed=seed) for key, parts in evidence_of([scores]).items()}
-    values = {key: Estimate(getattr(scores, key), found.low, found.high) for key, found in intervals.items()}
-    return _counts(answered) | rounded(values)
 
 
 def report_failures(answered: Answered) -> None:

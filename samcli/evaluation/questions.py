@@ -9,8 +9,9 @@ from samcli.data.dataset import DatasetOnDisk
 from samcli.data.sample import Sample, missing_images
 from samcli.errors import UserError
 from samcli.evaluation.control import controlled
+from samcli.evaluation.judging import check_samples, is_captioned
 from samcli.evaluation.scores import check_references
-from samcli.evaluation.tasks import LINKING, load_dataset
+from samcli.evaluation.tasks import load_dataset
 from samcli.recipe import EvalRecipe
 
 
@@ -46,14 +47,16 @@ def _chosen(recipe: EvalRecipe, name: str, samples: Sequence[Sample]) -> Sequenc
 
 
 def read(recipe: EvalRecipe, name: str) -> DatasetOnDisk:
-    """The whole dataset, as the recipe reads it."""
-    return load_dataset(recipe.task, name, recipe.data_root, recipe.image_root, recipe.reading)
+    """The whole dataset, as the recipe reads it; raises UserError when it lacks what the task is judged by."""
+    found = load_dataset(name, recipe.data_root, recipe.image_root, recipe.reading)
+    check_samples(recipe.task, name, found.samples)
+    return found
 
 
 def check_before_hours_are_spent(recipe: EvalRecipe, questions: Questions) -> None:
     """Raise UserError for samples that can't be scored whatever the answers; warn of missing pictures."""
     samples = questions.samples
-    if recipe.task != LINKING:
+    if is_captioned(recipe.task):
         ids = [str(sample.id) for sample in samples]
         check_references(recipe.protocol, ids, [sample.references for sample in samples])
     if missing := missing_images(samples):

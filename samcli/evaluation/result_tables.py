@@ -13,6 +13,10 @@ METRICS = {
     "bleu_4": "BLEU-4",
     "named_in_full": "named in full",
     "named_in_part": "named in part",
+    "things_in_full": "things in full",
+    "exact": "exact answers",
+    "iou_50": "IoU 0.5 or more",
+    "iou": "IoU",
 }
 
 _OURS = "this run"

@@ -1,29 +1,19 @@
 """What `results.json` of an evaluation holds: scores, how they were made, and why they may not be compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from samcli import __version__
 from samcli.evaluation.baseline import versus
 from samcli.evaluation.control import LABELS
-from samcli.evaluation.entries import (
-    Answered,
-    average,
-    caption_entry,
-    caption_scores,
-    evidence,
-    linking_entry,
-    metrics_of,
-)
+from samcli.evaluation.entries import Answered, average, caption_scores, entry_of, evidence, metrics_of
+from samcli.evaluation.judging import RULES, is_captioned
 from samcli.evaluation.published import SAMPLES
-from samcli.evaluation.scores import Scores, data_hash, signature
+from samcli.evaluation.scores import data_hash, signature
 from samcli.evaluation.statistics import Evidence
-from samcli.evaluation.tasks import LINKING, is_published
+from samcli.evaluation.tasks import is_published
 from samcli.recipe import DecodingRecipe, EvalRecipe
-
-# What results call the rule by which linking is scored: the world's own grammar reads the answers.
-GRAMMAR = "world-grammar"
 
 
 @dataclass(frozen=True)
@@ -52,12 +42,9 @@ def results_of(
     With an `earlier` run, its model's name and its answers to the same samples, each dataset's entry says under
     `versus` how far ours are from them.
     """
-    scores = {}
-    if recipe.task == LINKING:
-        entries = {name: linking_entry(one, recipe.control, recipe.seed) for name, one in answers.items()}
-    else:
-        scores = {name: caption_scores(one, recipe.protocol) for name, one in answers.items()}
-        entries = {name: caption_entry(one, scores[name], recipe.seed) for name, one in answers.items()}
+    entries = {
+        name: entry_of(recipe.task, one, recipe.protocol, recipe.control, recipe.seed) for name, one in answers.items()
+    }
     for name, answered in answers.items():
         if answered.data:
             entries[name]["data"] = dict(answered.data)
@@ -70,8 +57,8 @@ def results_of(
         for name, gaps in versus(ours, theirs, recipe.seed).items():
             entries[name]["versus"] = {earlier[0]: gaps}
     found = {"datasets": entries, "average": average(entries, metrics_of(recipe.task))}
-    protocol = GRAMMAR if recipe.task == LINKING else recipe.protocol
-    how = _signature(recipe.task, answers, list(scores.values()))
+    protocol = recipe.protocol if is_captioned(recipe.task) else RULES[recipe.task].name
+    how = _signature(recipe, answers)
     how += f"|control:{recipe.control}" if recipe.control else ""
     head = {"task": recipe.task, "protocol": protocol, "signature": how}
     head |= {"baseline": earlier[0]} if earlier is not None else {}
@@ -80,16 +67,18 @@ def results_of(
     return {**head, "models": {source.model + LABELS[recipe.control]: model}, **found}
 
 
-def _signature(task: str, answers: Mapping[str, Answered], scores: Sequence[Scores]) -> str:
+def _signature(recipe: EvalRecipe, answers: Mapping[str, Answered]) -> str:
     """What must be equal for two numbers to be compared."""
-    if task != LINKING:
-        return signature(*scores)
+    own = f"{RULES[recipe.task].settings}|samcli:{__version__}" if recipe.task in RULES else None
+    if is_captioned(recipe.task):
+        scores = [caption_scores(answered, recipe.protocol) for answered in answers.values()]
+        return "|".join(filter(None, [signature(*scores), own]))
     samples = "+".join(str(len(answered.samples)) for answered in answers.values())
     data = "+".join(
         data_hash([str(one.id) for one in answered.samples], [one.references for one in answered.samples])
         for answered in answers.values()
     )
-    return f"protocol:{GRAMMAR}|mentions:1|samcli:{__version__}|n:{samples}|data:{data}"
+    return f"protocol:{RULES[recipe.task].name}|{own}|n:{samples}|data:{data}"
 
 
 def _evidence(recipe: EvalRecipe, answers: Mapping[str, Answered]) -> dict[str, dict[str, Evidence]]:

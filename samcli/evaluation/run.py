@@ -14,6 +14,7 @@ from samcli.evaluation.answer_file import record_of
 from samcli.evaluation.api_subject import USAGE, ApiSubject
 from samcli.evaluation.baseline import read_baseline
 from samcli.evaluation.entries import Answered, report_failures
+from samcli.evaluation.judging import check_samples
 from samcli.evaluation.predictions import Prediction, for_samples, read_predictions
 from samcli.evaluation.questions import Questions, check_before_hours_are_spent, questions_of, read, read_questions
 from samcli.evaluation.results import Source, results_of
@@ -202,6 +203,7 @@ def _given(recipe: EvalRecipe, name: str, predictions: list[Prediction]) -> Answ
             raise fault
         warn(f"{str(fault).splitlines()[0]}; scored against the references beside the predictions")
         samples = [Sample(one.id, (), "", one.references) for one in predictions]
+        check_samples(recipe.task, name, samples)
         return Answered(name, samples[: recipe.limit], predictions[: recipe.limit])
     whole = read(recipe, name)
     gone = {one for ids in whole.dropped.values() for one in ids} - {str(sample.id) for sample in whole.samples}

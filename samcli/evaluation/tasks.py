@@ -12,11 +12,15 @@ from samcli.recipe_reading import ReadingRecipe
 from samcli.synth.world.things import Thing
 
 LINKING = "linking"
+CAPTIONING, QUESTIONS, GROUNDING = "captioning", "questions", "grounding"
 WORLD_SETS = {
     GROUPS: "world-groups",
     STORIES: "world-stories",
     CHANGES: "world-changes",
     LINKING: "world-mmlink",
+    CAPTIONING: "world-captions",
+    QUESTIONS: "world-questions",
+    GROUNDING: "world-grounding",
 }
 """The set of the embedded world that each task is asked on when no dataset is named."""
 _OF_THE_WORLD = {name: task for task, name in WORLD_SETS.items()} | {"world-links": LINKING}
@@ -57,7 +61,6 @@ def task_of(name: str) -> str | None:
 
 
 def load_dataset(
-    task: str,
     name: str,
     root: str | None = None,
     image_root: str | None = None,
@@ -65,13 +68,9 @@ def load_dataset(
 ) -> DatasetOnDisk:
     """A dataset, in whichever layout it lies; a world set is made on first use (500 test samples).
 
-    Raises UserError when it isn't there (where it was looked for and where it is to be had), when it is faulty, and for
-    `linking` when its records don't say what is shared.
+    Raises UserError when it isn't there (where it was looked for and where it is to be had), and when it is faulty.
     """
-    found = read_dataset(name, root, reading, image_root, world_directory(name))
-    if task == LINKING:
-        check_linking(name, found.samples)
-    return found
+    return read_dataset(name, root, reading, image_root, world_directory(name))
 
 
 def world_directory(name: str) -> Path | None:
@@ -82,19 +81,6 @@ def world_directory(name: str) -> Path | None:
 
     directory: Path = world_set(name)
     return directory
-
-
-def check_linking(name: str, samples: Sequence[Sample]) -> None:
-    """Raise UserError unless every sample says which thing is shared and what its pictures show."""
-    for sample in samples:
-        try:
-            shared_thing(sample)
-            first_things(sample)
-        except (KeyError, TypeError, IndexError):
-            raise UserError(
-                f"{name}: sample {sample.id!r} doesn't say which thing its pictures share "
-                f"(provenance: shared, things); linking can be scored on {WORLD_SETS[LINKING]} and sets like it"
-            ) from None
 
 
 def shared_thing(sample: Sample) -> Thing:
@@ -112,7 +98,9 @@ def _canonical(name: str) -> str:
     if plain_name(name) in plain:
         return plain[plain_name(name)]
     if name.casefold().startswith("world-"):
-        from samcli.synth.world.sets import no_such_set  # draws pictures: only for who needs it
+        from samcli.synth.world.sets import SETS, no_such_set  # draws pictures: only for who needs it
 
+        if name.casefold() in SETS:
+            raise UserError(f"{name} is to train on: no task asks it; there are {', '.join(_OF_THE_WORLD)}")
         raise no_such_set(name)
     return name

@@ -16,10 +16,9 @@ from samcli.answers import for_terminal
 from samcli.console import progress, say
 from samcli.data.image import open_image
 from samcli.errors import UserError
-from samcli.evaluation.entries import LINKING_METRICS, Answered, caption_scores, judgements
+from samcli.evaluation.entries import Answered, metrics_of, sample_scores
 from samcli.evaluation.predictions import Prediction
 from samcli.evaluation.result_tables import METRICS
-from samcli.evaluation.tasks import LINKING
 from samcli.files import atomic_write, write_text
 from samcli.html_page import html_page
 from samcli.recipe import Protocol
@@ -54,7 +53,7 @@ def write_report(
         "title": f"{results['task']}, protocol {results['protocol']}",
         "version": __version__,
         "signature": results["signature"],
-        "metrics": _metrics(results),
+        "metrics": [{"key": key, "name": METRICS[key]} for key in metrics_of(results["task"])],
         "models": _models(results),
         "published": list(published),
         "left_out": [line for lines in results.get("left_out", {}).values() for line in lines],
@@ -68,13 +67,6 @@ def write_report(
     write_text(out / PAGE, page)
     say(f"report: {out / PAGE}")
     return out / PAGE
-
-
-def _metrics(results: Mapping[str, Any]) -> list[dict[str, str]]:
-    known = (
-        LINKING_METRICS if results["task"] == LINKING else tuple(key for key in METRICS if key not in LINKING_METRICS)
-    )
-    return [{"key": key, "name": METRICS[key]} for key in known]
 
 
 def _models(results: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -102,7 +94,7 @@ def _datasets(
     found = []
     for name in names:
         of_models = [of_model.get(name) for of_model in answers.values()]
-        scored = [_sample_scores(one, results["task"], protocol) if one else [] for one in of_models]
+        scored = [_sample_scores(results["task"], one, protocol) if one else [] for one in of_models]
         first = next(one for one in of_models if one is not None)
         samples = [
             {
@@ -125,13 +117,8 @@ def _said(prediction: Prediction, scores: list[float]) -> dict[str, Any]:
     return {"text": _text(prediction.text), "error": prediction.error and _text(prediction.error), "scores": scores}
 
 
-def _sample_scores(answered: Answered, task: str, protocol: Protocol) -> list[list[float]]:
-    """For each sample its scores x100, in the order of the metrics."""
-    if task == LINKING:
-        hits = judgements(answered)
-        return [[100.0 * hits[key][place] for key in LINKING_METRICS] for place in range(len(answered.samples))]
-    scores = caption_scores(answered, protocol)
-    return [[round(100 * value, 2) for value in (one.rouge_l, one.cider, one.bleu_4)] for one in scores.samples]
+def _sample_scores(task: str, answered: Answered, protocol: Protocol) -> list[list[float]]:
+    return [[round(value, 2) for value in scores] for scores in sample_scores(task, answered, protocol)]
 
 
 def _text(text: str | None) -> str:
