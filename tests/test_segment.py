@@ -16,11 +16,12 @@ from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
 from samcli.errors import UserError
+from samcli.frozen import loading
+from samcli.frozen.box_segmenter import BoxSegmenter, best_masks
 from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.synth.photos.photographs import photograph
 from samcli.synth.photos.record import Photo, Record, Subject, Verdict, View
-from samcli.synth.photos.segment import segmenter as segmenters
-from samcli.synth.photos.segment.grounded import BoxSegmenter, Detector, Grounded, best_masks
+from samcli.synth.photos.segment.grounded import Grounded, detector_of
 from samcli.synth.photos.segment.masks import Mask, Segmented, cleaned
 from samcli.synth.photos.segment.plain import Plain, lab
 from samcli.synth.photos.segment.sam3 import Sam3, best_instances
@@ -443,8 +444,8 @@ def test_grounding_dino_and_segment_anything_give_a_mask(tmp_path: Path, weights
     for number, subject in enumerate(record.subjects):
         mask = np.asarray(Image.open(setting.out / str(subject.mask))) > 0
         assert mask.shape == (80, 100)
-        (boxes,) = Detector(str(weights / "dino"), None, setting.recipe)([scene(number)], "person")
-        ((own, fit),) = BoxSegmenter(str(weights / "sam"), None, setting.recipe)([scene(number)], [boxes.corners[0]])
+        (boxes,) = detector_of(setting.recipe, str(weights / "dino"), None)([scene(number)], "person")
+        ((own, fit),) = BoxSegmenter(str(weights / "sam"), None, "cpu", "float32")([scene(number)], [boxes.corners[0]])
         assert (mask == cleaned(own, fit).mask).all()
         assert subject.measures["box_score"] == pytest.approx(float(boxes.scores[0]), abs=1e-5)
         assert subject.measures["instances"] == len(boxes.scores)
@@ -495,7 +496,7 @@ def test_masks_are_made_anew_for_another_noun_threshold_or_weights(tmp_path: Pat
 
 def test_boxes_are_within_the_picture_the_surest_first_and_counted(tmp_path: Path, weights: Path) -> None:
     setting = grounded(tmp_path, weights)
-    detector = Detector(str(weights / "dino"), None, setting.recipe)
+    detector = detector_of(setting.recipe, str(weights / "dino"), None)
     (boxes,) = detector([scene(0)], "Person.")
     assert len(boxes.scores) > 1
     assert (np.diff(boxes.scores) <= 0).all()
@@ -534,7 +535,7 @@ def test_segment_anything_1_and_2_give_the_mask_that_fits_best(weights: Path) ->
             best = int(outputs.iou_scores[number, 0].argmax())
             assert outputs.iou_scores.shape[-1] == 3
             assert torch.equal(logits[number, 0, 0], outputs.pred_masks[number, 0, best])
-            assert float(fits[number]) == pytest.approx(float(outputs.iou_scores[number, 0, best].clamp(0, 1)))
+            assert float(fits[number, 0]) == pytest.approx(float(outputs.iou_scores[number, 0, best].clamp(0, 1)))
 
 
 def sam3_outputs() -> Any:
@@ -567,12 +568,12 @@ def test_segment_anything_3_gives_the_surest_instance() -> None:
 
 
 def test_newer_models_say_that_they_want_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmenters, "find_spec", lambda name: None)
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
     sam2().save_pretrained(tmp_path / "sam2")
     sam3().save_pretrained(tmp_path / "sam3")
     recipe = setting_of(tmp_path).recipe
     with pytest.raises(UserError, match=r"pip install torchvision, or use a Segment Anything 1"):
-        BoxSegmenter(str(tmp_path / "sam2"), None, recipe)
+        BoxSegmenter(str(tmp_path / "sam2"), None, "cpu", "float32")
     recipe = setting_of(tmp_path, model=str(tmp_path / "sam3")).recipe
     with pytest.raises(UserError, match=r"pip install torchvision, or use segment\.kind grounded or plain"):
         Sam3(recipe)
@@ -581,12 +582,12 @@ def test_newer_models_say_that_they_want_torchvision(tmp_path: Path, monkeypatch
 def test_models_of_another_kind_and_models_that_are_nowhere_are_named(tmp_path: Path, weights: Path) -> None:
     recipe = setting_of(tmp_path).recipe
     with pytest.raises(UserError, match=r"dino is a grounding-dino model; needed is Segment Anything 1 or 2"):
-        BoxSegmenter(str(weights / "dino"), None, recipe)
+        BoxSegmenter(str(weights / "dino"), None, "cpu", "float32")
     with pytest.raises(UserError, match=r"nowhere: neither a directory nor a hub id"):
-        Detector("nowhere", None, recipe)
+        detector_of(recipe, "nowhere", None)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty: .*can't be loaded"):
-        Detector(str(tmp_path / "empty"), None, recipe)
+        detector_of(recipe, str(tmp_path / "empty"), None)
 
 
 def test_segment_anything_2_end_to_end(tmp_path: Path, weights: Path) -> None:

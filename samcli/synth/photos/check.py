@@ -17,7 +17,7 @@ from samcli.synth.photos.embedder import Embedder, Vectors
 from samcli.synth.photos.hashing import distance, hash_around, hash_of, hash_of_object
 from samcli.synth.photos.photographs import cutout
 from samcli.synth.photos.record import Record, View
-from samcli.synth.photos.segment.grounded import Detector
+from samcli.synth.photos.segment.grounded import detector_of
 from samcli.synth.photos.stage import Rejected, Setting, for_each
 
 BINS = 12  # of a colour's channel
@@ -36,7 +36,7 @@ class Check:
         self._embedder = (
             Embedder(check.embedder, check.embedder_revision, recipe.device, recipe.dtype) if check.embedder else None
         )
-        self._counter = Detector(check.counter, check.counter_revision, recipe) if check.counter else None
+        self._counter = detector_of(recipe, check.counter, check.counter_revision) if check.counter else None
 
     def __call__(self, records: Sequence[Record]) -> list[Record]:
         """Fill in `scores`, `hashes` and `faults`."""

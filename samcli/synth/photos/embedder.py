@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from samcli.synth.photos.models import directory_of, model_from, processor_from
+from samcli.frozen.loading import directory_of, model_from, processor_from
 
 Vectors = NDArray[np.float32]
 

@@ -8,11 +8,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from samcli.console import say
 from samcli.errors import UserError
+from samcli.frozen.loading import directory_of, model_from, processor_from
 from samcli.memory import enough_memory
 from samcli.model.weights import asked_identity
 from samcli.synth.photos.language.model import Reply
 from samcli.synth.photos.language.question import Question
-from samcli.synth.photos.models import directory_of, model_from, processor_from
 
 _WHAT = "a language model"
 _TOGETHER = 16  # on an accelerator

@@ -5,18 +5,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from samcli.recipe_mmlink import MmlinkRecipe
-from samcli.synth.photos.models import directory_of, model_from, processor_from
-from samcli.synth.photos.segment.masks import Mask, Segmented, cleaned
-from samcli.synth.photos.segment.segmenter import (
-    Identity,
-    Opened,
-    attempted,
+from samcli.frozen.loading import (
     batch_on,
+    directory_of,
+    model_from,
     needs_torchvision,
     on_model,
+    processor_from,
     weights_of,
 )
+from samcli.recipe_mmlink import MmlinkRecipe
+from samcli.synth.photos.segment.masks import Mask, Segmented, cleaned
+from samcli.synth.photos.segment.segmenter import Identity, Opened, attempted
 from samcli.synth.photos.stage import Rejected
 
 A_SEGMENTER = "a segmenter"

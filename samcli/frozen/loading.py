@@ -1,6 +1,8 @@
 """Frozen models and their processors, from a hub id or a directory: no code of theirs is run, nothing is unpickled."""
 
 import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ from samcli.console import stderr, warn
 from samcli.errors import UserError
 from samcli.memory import enough_memory
 from samcli.model.hub import FILES, STAGE, fetch, is_hub_id
+
+GPU_BATCH = 8  # pictures
 
 
 def directory_of(name: str, what: str, revision: str | None = None) -> Path:
@@ -59,6 +63,35 @@ def model_from(cls: Any, directory: Path, what: str, device: str, dtype: str) ->
             f"{directory}: {len(missing)} tensors of {what} aren't in its files, such as {missing[0]}: they are random"
         )
     return model.eval()
+
+
+def batch_on(device: str) -> int:
+    """How many pictures a model takes at a time: on a CPU one, so that its numbers don't depend on the others."""
+    from samcli.model.load import resolve_device
+
+    return GPU_BATCH if resolve_device(device).type == "cuda" else 1
+
+
+def needs_torchvision(what: str, instead: str) -> None:
+    """Raise UserError where torchvision, with which transformers prepares pictures for newer models, isn't there."""
+    if find_spec("torchvision") is None:
+        raise UserError(f"{what} wants torchvision: pip install torchvision, or use {instead}")
+
+
+def on_model(inputs: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """A processor's tensors on a model's device, those of numbers with a fraction in its dtype."""
+    return {
+        name: value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)
+        for name, value in inputs.items()
+    }
+
+
+def weights_of(name: str, directory: Path) -> str:
+    """What tells a model's weights from others: hub id and commit, or for a directory the hash of its files."""
+    from samcli.model.weights import commit_of, weights_hash
+
+    commit = commit_of(directory)
+    return weights_hash(directory) if commit is None else f"{name}@{commit}"
 
 
 def _told(error: Exception) -> str:
