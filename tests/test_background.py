@@ -322,7 +322,7 @@ def test_scenes_may_come_from_a_file_or_from_a_language_model(tmp_path: Path) ->
     with pytest.raises(UserError, match="scenes can't be read"):
         choose_scenes(written, a_record())
     (written.out / WRITTEN).write_text("a long beach at noon\n")
-    with pytest.raises(UserError, match="1 scenes; two different ones are the least"):
+    with pytest.raises(UserError, match="1 scene; two different ones are the least"):
         choose_scenes(written, a_record())
     (written.out / WRITTEN).write_text("a long beach at noon\na wide beach at noon\na cave\n")
     for number in range(10):

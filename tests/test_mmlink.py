@@ -23,6 +23,7 @@ from samcli.files import sha256
 from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.synth.photos import work as photo_work
 from samcli.synth.photos.describe.stage import Describe
+from samcli.synth.photos.plan import plan
 from samcli.synth.photos.record import Record
 from samcli.synth.photos.sources import Collection, read_items
 from samcli.synth.photos.stage import Failed, mark
@@ -261,6 +262,25 @@ def test_a_dry_run_tells_what_it_would_take(shop: Path, tmp_path: Path, capsys: 
     assert "GPU: none needed" in told.out
     assert "furniture" in told.out
     assert not (tmp_path / "run").exists()
+
+
+def test_one_is_told_as_one(shop: Path, tmp_path: Path, capsys: Any) -> None:
+    recipe = shop_recipe(shop, samples=1, objects={"icon": {"form": "grid"}})
+    assert re.search(r"disk: about [\d.]+ kB for 1 sample$", plan(recipe), re.M)
+    synthesise(recipe, tmp_path / "run")
+    synthesise(recipe, tmp_path / "run")
+    told = capsys.readouterr().err
+    assert ": 1 sample\n" in told
+    assert "nothing is left to make of 1 sample\n" in told
+
+
+def test_a_captioner_that_is_nowhere_is_told_as_the_recipe_has_it(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    with pytest.raises(UserError, match=r"^describe.captioner: no model some/model: .*in its place in the recipe"):
+        synthesise(shop_recipe(shop, samples=1, describe={"captioner": "some/model"}), tmp_path / "run")
 
 
 def start(recipe: MmlinkRecipe, out: Path, script: Path, engine: str = "local") -> subprocess.Popen[bytes]:

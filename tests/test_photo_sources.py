@@ -80,6 +80,14 @@ def test_a_root_of_objects_is_one_kind(tmp_path: Path) -> None:
     assert {kind: identities(items) for kind, items in found.items.items()} == {"object": ["a", "b", "c.png"]}
 
 
+def test_a_directory_of_very_many_photographs_is_doubted_to_be_one_object(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"shoes/{number}.png" for number in range(101)), *(f"hats/{number}.png" for number in range(100)))
+    fill(tmp_path, "bags/1.png")
+    (note,) = read(tmp_path).notes
+    assert note.startswith("object: shoes is taken for one object with 101 photographs; ")
+    assert read(tmp_path, {"shoes": {}}).notes == ()  # named, the files right in it are objects
+
+
 def test_directories_called_as_a_kind_of_the_paper_are_kinds(tmp_path: Path) -> None:
     fill(tmp_path, *(f"icon/{number}.png" for number in range(6)))
     (item, *others) = read(tmp_path).items["icon"]
@@ -409,6 +417,7 @@ def test_paths_may_go_up_within_the_root(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("", "groups.csv: is empty"),
+        ("id,file\na,b\n", "among 'id', 'file'; call them so in the first line: identity, path"),
         ("identiti,path\na,b\n", "groups.csv:1: no column identity among 'identiti', 'path'; did you mean identity?"),
         ("a,b\n", "no column identity and no column path"),
         ("identity,path,desciption\na,b,c\n", "a column 'desciption'; did you mean description?"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from samcli.amounts import counted
 from samcli.data.export.formats import check_formats, export_set
 from samcli.errors import UserError
 from samcli.recipe import SynthRecipe
@@ -45,7 +46,7 @@ def run_synth(
     if preview:
         lines.append(f"preview: {write_preview(out)}")
     if export and not summary["complete"]:
-        raise UserError(f"--export: {out} still lacks {summary['missing']} samples; export it when they are made")
+        raise UserError(f"--export: {out} still lacks {counted(summary['missing'], 'sample')}; make all first")
     if export and not summary["made"]:
         raise UserError(f"--export: no sample of {out} is accepted; --report says why, `accept` in the recipe decides")
     lines += [f"{name}: {export_set(out, name)}" for name in dict.fromkeys(export)]
@@ -66,7 +67,7 @@ def _summary_line(summary: dict[str, Any]) -> str:
     state = "complete" if summary["complete"] else f"{summary['missing']} still missing"
     rejected = f", {summary['rejected_samples']} rejected" if summary["rejected_samples"] else ""
     failed = f", {summary['failed']} failed (--retry-failed tries them again)" if summary["failed"] else ""
-    count = f"{summary['made']} of {summary['samples']} samples of {summary['dataset']}"
+    count = f"{summary['made']} of {counted(summary['samples'], 'sample')} of {summary['dataset']}"
     return f"{summary['out']}: {count}, {state}{rejected}{failed}"
 
 
@@ -80,8 +81,8 @@ def _plan(recipe: SynthRecipe | MmlinkRecipe, out: Path, overwrite: bool) -> str
     if isinstance(recipe, MmlinkRecipe):
         from samcli.synth.photos.plan import plan
 
-        return f"{what} {recipe.samples} samples in {out}\n{plan(recipe)}"
+        return f"{what} {counted(recipe.samples, 'sample')} in {out}\n{plan(recipe)}"
     return (
-        f"{what} {recipe.samples} samples of {recipe.dataset} ({recipe.split} split, seed {recipe.seed}, "
+        f"{what} {counted(recipe.samples, 'sample')} of {recipe.dataset} ({recipe.split} split, seed {recipe.seed}, "
         f"{recipe.size} pixels a side) in {out}; nothing is missing: the embedded world needs no weights"
     )

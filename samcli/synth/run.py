@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from samcli.amounts import counted
 from samcli.console import progress, say, warn
 from samcli.errors import Interrupted, UserError
 from samcli.files import JsonLines
@@ -106,8 +107,8 @@ def _check_growth(work: Work, entries: Ledger, out: Path) -> None:
     last = max(entries, default=-1)
     if last >= work.samples:
         raise UserError(
-            f"{out} holds sample {last}, and {work.samples} samples are asked for: a set can grow, not shrink; give "
-            "another --out"
+            f"{out} holds sample {last}, beyond the {counted(work.samples, 'sample')} asked for: a set can grow, not "
+            "shrink; give another --out"
         )
 
 
@@ -150,10 +151,9 @@ def _work(work: Work, out: Path, shard: Shard, jobs: list[Job], engine: str) -> 
                 advance(len(made.entries))
             if stop.signal_number is not None and tally.samples < len(jobs):
                 tally.write(out, shard, engine)
-                message = (
-                    f"stopped with {tally.samples} of {len(jobs)} samples made; the same command goes on from there"
-                )
-                raise Interrupted(stop.signal_number, message)
+                made_now = f"{tally.samples} of {counted(len(jobs), 'sample')}"
+                told = f"stopped with {made_now} made; the same command goes on from there"
+                raise Interrupted(stop.signal_number, told)
     tally.write(out, shard, engine)
 
 
@@ -225,21 +225,21 @@ def _announce(summary: dict[str, Any], made_now: int) -> None:
     out, missing = summary["out"], summary["missing"]
     if summary["failed"]:
         shown = ", ".join(map(str, summary["failed_ids"][:20])) + (", ..." if summary["failed"] > 20 else "")
-        why = f"{summary['why_failed']}; {MANIFEST} has all"
-        warn(f"{summary['failed']} samples failed: {shown}; the first: {why}; --retry-failed tries them anew")
+        failed, why = counted(summary["failed"], "sample"), f"{summary['why_failed']}; {MANIFEST} has all"
+        warn(f"{failed} failed: {shown}; the first: {why}; --retry-failed tries them anew")
     if summary["rejected_samples"]:
-        count = f"{summary['rejected_samples']} of {summary['samples']} samples"
-        say(f"{out}: {count} were rejected: {_commonest(summary)}")
+        count = f"{summary['rejected_samples']} of {counted(summary['samples'], 'sample')}"
+        say(f"{out}: rejected {count}: {_commonest(summary)}")
     if missing:
-        say(f"{out}: this share is finished; {missing} samples are missing, which other shards or a plain call make")
+        say(f"{out}: this share is finished; {counted(missing, 'sample')} left to other shards or a plain call")
     elif made_now == 0:
-        say(f"{out}: all {summary['samples']} samples are there already")
+        say(f"{out}: nothing is left to make of {counted(summary['samples'], 'sample')}")
     else:
-        say(f"{out}: {summary['made']} samples")
+        say(f"{out}: {counted(summary['made'], 'sample')}")
 
 
 def _commonest(summary: dict[str, Any]) -> str:
     """The commonest reasons in words."""
     reasons = list(summary["rejected"].items())
     told = "; ".join(f"{count} {reason}" for reason, count in reasons[:3])
-    return told + (f"; {len(reasons) - 3} more reasons in --report" if len(reasons) > 3 else "")
+    return told + (f"; {counted(len(reasons) - 3, 'more reason')} in --report" if len(reasons) > 3 else "")

@@ -7,6 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from samcli.amounts import in_bytes, scaled
+
 
 def plan_table(plan: dict[str, Any]) -> RenderableType:
     """What `plan` returned, rendered for a terminal."""
@@ -47,8 +49,8 @@ def _run(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from ((f"  {_words(name)}", _flops(value)) for name, value in plan["flops_by_part"].items())
         yield "FLOPs of the run", _flops(plan["steps"] * plan["flops_per_step"])
     if plan["memory_bytes"]:
-        yield "memory, estimated", _bytes(plan["memory_bytes"])
-        yield from ((f"  {_words(name)}", _bytes(value)) for name, value in plan["memory_by_part"].items())
+        yield "memory, estimated", in_bytes(plan["memory_bytes"])
+        yield from ((f"  {_words(name)}", in_bytes(value)) for name, value in plan["memory_by_part"].items())
 
 
 def _measured(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -57,7 +59,7 @@ def _measured(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if found["seconds_for_features"]:
         yield "features before it", _duration(found["seconds_for_features"])
     yield "the whole run", _duration(found["seconds_for_run"])
-    yield "peak memory", _bytes(found["peak_memory_bytes"])
+    yield "peak memory", in_bytes(found["peak_memory_bytes"])
 
 
 def _duration(seconds: float) -> str:
@@ -87,17 +89,4 @@ def _shown(value: Any) -> str:
 
 
 def _flops(value: float) -> str:
-    return _scaled(value, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"))
-
-
-def _bytes(value: float) -> str:
-    return _scaled(value, ("B", "kB", "MB", "GB", "TB"))
-
-
-def _scaled(value: float, units: tuple[str, ...]) -> str:
-    """Three digits and the decimal unit that suits."""
-    for unit in units[:-1]:
-        if value < 999.5:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} {units[-1]}"
+    return scaled(value, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from samcli.amounts import counted
 from samcli.figures import save_picture, style
 from samcli.synth.look.seen import Loss
 
@@ -108,7 +109,7 @@ def _reasons(step: Step) -> list[str]:
     ]
     others = step.losses[_MOST_REASONS:]
     if others:
-        lines.append(f"{sum(number for _, number in others):,}  for {len(others)} other reasons")
+        lines.append(f"{sum(number for _, number in others):,}  for {counted(len(others), 'other reason')}")
     return [line.replace("$", r"\$") for line in lines]
 
 

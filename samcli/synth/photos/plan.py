@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from samcli.amounts import counted, in_bytes
 from samcli.errors import UserError
 from samcli.model.hub import is_hub_id
 from samcli.recipe_mmlink import MmlinkRecipe
@@ -97,7 +98,7 @@ def plan(recipe: MmlinkRecipe) -> str:
         photos = sum(len(item.photos) for own in items.items.values() for item in own)
         lines += _objects(recipe, items)
     size = recipe.samples * (PICTURES * recipe.size**2 * BYTES_A_PIXEL + BYTES_A_RECORD) + photos * BYTES_A_MASK
-    lines.append(f"disk: about {size / 1e9:.1f} GB for {recipe.samples:,} samples")
+    lines.append(f"disk: about {in_bytes(size)} for {counted(recipe.samples, 'sample')}")
     tflop = recipe.samples * sum(part.tflop for part in listed)
     if tflop:
         inpaint = recipe.samples * sum(part.tflop for part in listed if part.stage == "inpaint")
@@ -114,8 +115,9 @@ def _objects(recipe: MmlinkRecipe, items: Collection) -> Iterator[str]:
     """A line for each kind, and for what was left out."""
     for kind, own in items.items.items():
         photos, form = sum(len(item.photos) for item in own), kind_called(recipe, kind)
-        yield f"  {kind:<12} {len(own):,} objects, {photos:,} photographs, share {form.share:g}, {form.form}"
-    yield from (f"  left out: {count:,} {reason}" for reason, count in items.left_out.items())
+        held = f"{counted(len(own), 'object')}, {counted(photos, 'photograph')}"
+        yield f"  {kind:<12} {held}, share {form.share:g}, {form.form}"
+    yield from (f"  left out {reason}: {count:,}" for reason, count in items.left_out.items())
     yield from (f"  {note}" for note in items.notes)
 
 
@@ -135,7 +137,7 @@ def _where(name: str, revision: str | None) -> str:
         return "missing: no such directory, and no hub id (OWNER/NAME)"
     if path.is_dir():
         held = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        return f"here: {path}, {held / 1e9:.1f} GB"
+        return f"here: {path}, {in_bytes(held)}"
     for file in ("config.json", "model_index.json"):
         found = try_to_load_from_cache(name, file, revision=revision)
         if isinstance(found, str):

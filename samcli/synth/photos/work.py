@@ -77,8 +77,10 @@ class PhotoWork:
         forget_kept()
         found = self._found
         Group(self.recipe, found.items)
+        for remark in found.notes:
+            warn(remark)
         for reason, count in found.left_out.items():
-            warn(f"left out: {count} {reason}, such as {found.examples[reason]}")
+            warn(f"left out {reason}: {count}, such as {found.examples[reason]}")
         sources = self._sources()
         if out is not None and (out / SOURCES).exists():
             check_listing(out, *sources)

@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
+from samcli.amounts import counted
 from samcli.errors import UserError
 from samcli.synth.photos.background.backdrop import PAINTED, backdrops
 from samcli.synth.photos.kept import kept
@@ -93,7 +94,7 @@ def read_pool(path: Path) -> tuple[Scene, ...]:
         else:
             scenes.setdefault(line, Scene(line, place))
     if len(scenes) < 2:
-        raise UserError(f"{path}: {len(scenes)} scenes; two different ones are the least, one a line")
+        raise UserError(f"{path}: {counted(len(scenes), 'scene')}; two different ones are the least, one a line")
     return tuple(scenes.values())
 
 

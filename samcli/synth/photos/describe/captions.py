@@ -1,11 +1,14 @@
 """InstructBLIP describes the main object alone, on plain ground, so that no background leaks (the paper's Fig. 2)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PIL import Image
 
 from samcli.errors import UserError
 from samcli.memory import enough_memory
+from samcli.model.hub import FILES, STAGE, fetch, is_hub_id
+from samcli.recipe_mmlink import DescribeRecipe
 from samcli.synth.photos.canvas import on_ground
 from samcli.synth.photos.describe.wording import tidy_caption
 from samcli.synth.photos.layers import scaled
@@ -30,6 +33,7 @@ class Captions:
         recipe = setting.recipe.describe
         self._setting = setting
         try:
+            _fetch(recipe)
             self._captioner = load_model(
                 recipe.captioner,
                 device=setting.recipe.device,
@@ -74,6 +78,13 @@ class Captions:
     def _check(self, record: Record) -> None:
         if any(view.caption == "" for view in record.views):
             raise Rejected("the captioner said nothing")
+
+
+def _fetch(recipe: DescribeRecipe) -> None:
+    """Have the captioner's files here; of one that can't be had, say what to set in a recipe, not what `--model` is."""
+    name = recipe.captioner or ""
+    if is_hub_id(name) and not Path(name).expanduser().is_dir():
+        fetch(name, STAGE, FILES, recipe.captioner_revision)
 
 
 def alone_on_ground(setting: Setting, subject: Subject) -> Image.Image:

@@ -51,9 +51,9 @@ class Account:
             self.notes.append(remark)
 
     def told(self) -> str:
-        """The reasons in words: `3 close-ups, such as a.jpg; 1 ...`."""
+        """The reasons in words: `close-ups: 3, such as a.jpg; ...`."""
         return "; ".join(
-            f"{count} {reason}, such as {self.examples[reason]}" for reason, count in self.left_out.items()
+            f"{reason}: {count}, such as {self.examples[reason]}" for reason, count in self.left_out.items()
         )
 
 

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path, PurePath
 from typing import Literal
 
+from samcli.amounts import counted
 from samcli.errors import UserError
 from samcli.names import did_you_mean
 from samcli.recipe_mmlink import MmlinkRecipe, ObjectRecipe
@@ -18,6 +19,7 @@ from samcli.synth.photos.sources.tree import Tree
 
 BACKDROPS = "backdrops"
 PEOPLE, THINGS = "character", "object"  # what the only kind of a root is called
+_MANY = 100  # photographs; of one object, few have so many
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ def read_items(recipe: MmlinkRecipe) -> Collection:
         account = Account()
         accounts.append(account)
         found = grouped(kind, finder.shots(kind, place, account), account)
+        if place.layout == "groups":
+            _doubt(kind, found, account)
         items[kind] = _usable(recipe, kind, place, found, account)
     return collected(items, [*accounts, finder.elsewhere(places.values())])
 
@@ -164,6 +168,17 @@ class _Finder:
         return Place("deepfashion" if deepfashion.image_folder(self._tree, path) else "groups", path)
 
 
+def _doubt(kind: str, found: Iterable[Item], account: Account) -> None:
+    """Note a directory that may hold a kind of objects rather than views of one."""
+    largest = max(found, key=lambda item: len(item.photos), default=None)
+    if largest is not None and len(largest.photos) > _MANY:
+        count = counted(len(largest.photos), "photograph")
+        account.note(
+            f"{kind}: {largest.identity} is taken for one object with {count}; if they show different ones, give each "
+            "its directory, KIND/OBJECT/PICTURE, or name the kind in the recipe (objects)"
+        )
+
+
 def _usable(recipe: MmlinkRecipe, kind: str, place: Place, found: Sequence[Item], account: Account) -> tuple[Item, ...]:
     """The objects of the split that can be used; raises UserError when they are too few for a sample."""
     asks = kind_called(recipe, kind)
@@ -177,7 +192,7 @@ def _usable(recipe: MmlinkRecipe, kind: str, place: Place, found: Sequence[Item]
             usable.append(item)
     if fault := _fault(asks, usable):
         told = account.told()
-        raise UserError(f"{kind}: {fault} in {place.path} ({place.layout})" + (f"; left out: {told}" if told else ""))
+        raise UserError(f"{kind}: {fault} in {place.path} ({place.layout})" + (f"; left out {told}" if told else ""))
     return tuple(usable)
 
 
@@ -192,8 +207,8 @@ def _fault(asks: ObjectRecipe, items: Sequence[Item]) -> str | None:
             "grid": "the shared one and another on each grid",
             "covers": "a pair",
         }[asks.form]
-        count = f"{len(items)} object{'s' if len(items) > 1 else ''}"
-        return f"{count}, and a sample needs {needed} ({why}): add some, or ask for fewer distractors"
+        there = counted(len(items), "object")
+        return f"{there}, and a sample needs {needed} ({why}): add some, or ask for fewer distractors"
     if asks.form == "covers":
         known = [
             {(key, text) for key in ("author", "genre") if (text := getattr(item.photos[0], key))} for item in items

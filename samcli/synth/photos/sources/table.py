@@ -117,8 +117,9 @@ def _columns(file: Path, header: Sequence[str]) -> list[str]:
     guesses = {name: guess for name in names if name not in COLUMNS and (guess := did_you_mean(name, missing))}
     if lacking := [name for name in _REQUIRED if name not in names]:
         found = ", ".join(repr(cell.strip()) for cell in header)
-        hint = next(iter(guesses.values()), "")
-        raise UserError(f"{file}:1: no column {' and no column '.join(lacking)} among {found[:200]}{hint}")
+        told = f"{file}:1: no column {' and no column '.join(lacking)} among {found[:200]}"
+        guess = next(filter(None, (did_you_mean(name, lacking) for name in names)), "")
+        raise UserError(told + (guess or f"; call them so in the first line: {', '.join(_REQUIRED)}"))
     if guesses:
         name, guess = next(iter(guesses.items()))
         raise UserError(f"{file}:1: a column {name!r}{guess}")
