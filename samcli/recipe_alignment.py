@@ -49,7 +49,7 @@ class LabelsRecipe(Section):
         "regions: tagger, detector, segmenter",
     )
     words: str = Field(
-        "captions", description="captions: the words of the data's texts; else a file of words, a line each"
+        "captions", description="captions: the words of the data's answers; else a file of words, a line each"
     )
     least_count: Positive = Field(1, description="captions: times that a word must be there to be taken")
     top: Positive = Field(10, description="clip: words kept of each patch, the best")
@@ -64,6 +64,7 @@ class LabelsRecipe(Section):
     box_threshold: Share = Field(0.3, description="regions: least score of a box")
     covered: Share = Field(0.5, description="regions: share of a patch that a mask must cover")
     batch_size: Positive = Field(8, description="images at once")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="numbers of the models that label")
     gb: Annotated[float, Field(gt=0)] | None = Field(None, description="most that labels may take on disk; null: all")
 
 
@@ -130,6 +131,9 @@ class LlavaRecipe(Section):
     text: PatchTextRecipe = PatchTextRecipe()
     projector: StageRecipe = Field(StageRecipe(), description="stage 1: captions, and the objectives")
     instruction: InstructionRecipe = Field(InstructionRecipe(), description="stage 2")
+    keep_aligned: bool = Field(
+        False, description="whether the model as it is after stage 1 is kept too, in projector/model"
+    )
     checkpoint: CheckpointRecipe = CheckpointRecipe()
     log_every: Positive = Field(10, description="steps between lines of log.jsonl")
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = Field(

@@ -109,7 +109,9 @@ def test_other_labels_in_the_same_place_are_refused_by_their_difference(tmp_path
         ({"scores": float("nan")}, "scores that aren't above 0"),
     ],
 )
-def test_a_damaged_file_is_named_with_what_mends_it(tmp_path: Path, change: dict[str, torch.Tensor | float], told: str) -> None:
+def test_a_damaged_file_is_named_with_what_mends_it(
+    tmp_path: Path, change: dict[str, torch.Tensor | float], told: str
+) -> None:
     store = filled(tmp_path / "labels", tmp_path)
     file = store.directory / "00000000.safetensors"
     tensors = load_file(file)

@@ -1,0 +1,129 @@
+"""Labels of a training's pictures: those that are missing are made, the others are there from an earlier run."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from samcli.alignment.labels.eye import Eye
+from samcli.alignment.labels.labeller import Labeller
+from samcli.alignment.labels.storage import likely_storage, stored_bytes
+from samcli.alignment.labels.store import SHARD, LabelStore, identity_of
+from samcli.alignment.labels.wordlist import words_of_file, words_of_texts
+from samcli.console import Advance, progress, say
+from samcli.data.sample import ANNOTATIONS, Sample
+from samcli.errors import UserError
+from samcli.files import cache_root, sha256
+from samcli.lock import locked
+from samcli.recipe_alignment import LabelsRecipe
+
+
+def make_labels(
+    settings: LabelsRecipe,
+    samples: Sequence[Sample],
+    data: Path,
+    eye: Eye,
+    out: Path | None = None,
+    *,
+    device: str = "auto",
+) -> LabelStore:
+    """The labels of all pictures of some samples; those that aren't there are made, by one process at a time.
+
+    Args:
+        settings: where labels come from, and what they may take on disk.
+        samples: of the data set in the directory `data`.
+        data: that directory; labels know pictures by their paths relative to it.
+        eye: how the model that trains looks at a picture.
+        out: directory of the labels; by default a place in the cache that all runs of the same labels share.
+        device: where the models that label run: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
+
+    Raises:
+        UserError: a source can't label these samples, a model isn't to be had, `out` holds other labels, or they don't
+            fit on the disk or into `settings.gb`. What was made by then is kept.
+    """
+    labeller = build_labeller(settings, samples, eye, device)
+    identity = label_identity(labeller, data, eye)
+    directory = out or default_place(identity)
+    images = images_of(samples)
+    store = LabelStore.find(directory, data, identity)
+    if store is None or store.missing(images):
+        with locked(directory / ".lock", wait=True):
+            store = LabelStore.begin(directory, data, identity, labeller.words)
+            _fill(store, labeller, store.missing(images), settings)
+    return store
+
+
+def build_labeller(settings: LabelsRecipe, samples: Sequence[Sample], eye: Eye, device: str) -> Labeller:
+    """The source that the settings name. Raises UserError for `none`, and when it can't label these samples."""
+    if settings.source == "world":
+        from samcli.alignment.labels.world import WorldLabels
+
+        return WorldLabels(samples, eye)
+    if settings.source == "clip":
+        from samcli.alignment.labels.clip import ClipLabels
+
+        return ClipLabels(settings, label_words(settings, samples), eye, device)
+    if settings.source == "regions":
+        from samcli.alignment.labels.regions import RegionLabels
+
+        return RegionLabels(settings, label_words(settings, samples), eye, device)
+    raise UserError("labels.source is none; set it to world, clip or regions")
+
+
+def label_words(settings: LabelsRecipe, samples: Sequence[Sample]) -> tuple[str, ...]:
+    """The list that `clip` and `regions` choose from: of the samples' answers, or of a file."""
+    if settings.words != "captions":
+        return words_of_file(Path(settings.words).expanduser())
+    return words_of_texts((sample.references[0] for sample in samples), settings.least_count)
+
+
+def label_identity(labeller: Labeller, data: Path, eye: Eye) -> dict[str, Any]:
+    """All that labels depend on, as `labels.json` holds it."""
+    seen = {"picture": {"side": eye.side, "patch": eye.patch, "crop": eye.crop}, "data": sha256(data / ANNOTATIONS)}
+    return identity_of(labeller.identity, eye.grid, labeller.words, seen)
+
+
+def default_place(identity: dict[str, Any]) -> Path:
+    """Where labels of an identity are kept unless somebody says otherwise."""
+    return cache_root() / "labels" / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def images_of(samples: Sequence[Sample]) -> list[Path]:
+    """The pictures of the samples, each once."""
+    return list(dict.fromkeys(image for sample in samples for image in sample.images))
+
+
+def _fill(store: LabelStore, labeller: Labeller, missing: Sequence[Path], settings: LabelsRecipe) -> None:
+    """Label what is missing, file by file."""
+    if not missing:
+        return
+    _check_room(store, likely_storage(settings, len(missing), store.grid**2), settings.gb)
+    labeller.prepare(store.directory)
+    say(f"labels of {len(missing):,} pictures go to {store.directory}")
+    with progress("labels", len(missing)) as advance:
+        for start in range(0, len(missing), SHARD):
+            lot = missing[start : start + SHARD]
+            labels = labeller.label(_counted(lot, advance))
+            _check_room(store, stored_bytes(len(lot), store.grid**2, len(labels.words)), settings.gb)
+            store.add(lot, labels)
+
+
+def _counted(images: Sequence[Path], advance: Advance) -> Iterator[Path]:
+    """The pictures; each moves the bar on when the next one is asked for."""
+    for image in images:
+        yield image
+        advance(1)
+
+
+def _check_room(store: LabelStore, more: int, most: float | None) -> None:
+    """Raise UserError when `more` bytes don't fit into `most` GB with what is there, or onto the disk."""
+    taken, free = store.bytes + more, shutil.disk_usage(store.directory).free
+    wanted = f"labels of {store.directory} take {taken / 1e9:.3g} GB or more"
+    if most is not None and taken > most * 1e9:
+        raise UserError(f"{wanted}, and labels.gb allows {most:g} GB; raise it, or lower labels.top or labels.tags")
+    if more > free:
+        raise UserError(
+            f"{wanted}, {more / 1e9:.3g} GB of it still to come, where {free / 1e9:.3g} GB are free; make room"
+        )
