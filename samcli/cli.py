@@ -214,7 +214,8 @@ def evaluate(
     task: Annotated[
         str | None,
         typer.Option(
-            help="linking, group-captioning, storytelling, change-captioning, captioning, questions or grounding."
+            help="linking, group-captioning, storytelling, change-captioning, captioning, questions, grounding; "
+            "alignment: what visual tokens mean."
         ),
     ] = None,
     datasets: Annotated[str | None, typer.Option(metavar="A,B", help="Datasets of the task.")] = None,

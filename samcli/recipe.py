@@ -309,7 +309,14 @@ NO_ADAPTER = "none"
 Protocol = Literal["released", "coco"]
 Control = Literal["shuffle", "blank"]
 Task = Literal[
-    "group-captioning", "storytelling", "change-captioning", "linking", "captioning", "questions", "grounding"
+    "group-captioning",
+    "storytelling",
+    "change-captioning",
+    "linking",
+    "captioning",
+    "questions",
+    "grounding",
+    "alignment",
 ]
 
 
@@ -351,7 +358,7 @@ class EvalRecipe(Section):
 
     @model_validator(mode="after")
     def _protocols_are_for_captions(self) -> Self:
-        if self.task in ("linking", "questions", "grounding") and self.protocol != "released":
+        if self.task in ("linking", "questions", "grounding", "alignment") and self.protocol != "released":
             raise ValueError(f"protocol: {self.task} is judged by a rule of its own; leave the protocol out")
         return self
 

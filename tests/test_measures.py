@@ -166,5 +166,15 @@ def test_likeness_of_images() -> None:
     assert found.best == pytest.approx(sum(bests) / 6, rel=1e-4)
 
 
+def test_likeness_to_images_of_another_sample() -> None:
+    first, second = numbers(2, 4, WIDTH), numbers(3, 4, WIDTH, seed=1)
+    cosines = torch.stack(
+        [torch.stack([cosine(a, b) for b in second.flatten(0, 1)]) for a in first.flatten(0, 1)]
+    ).view(8, 3, 4)
+    found = likeness(first, second)
+    assert found.mean == pytest.approx(float(cosines.mean()), rel=1e-4)
+    assert found.best == pytest.approx(float(cosines.amax(dim=2).mean()), rel=1e-4)
+
+
 def test_equal_images_match_wholly() -> None:
     assert likeness(numbers(1, 4, WIDTH).expand(2, -1, -1)).best == pytest.approx(1)

@@ -126,20 +126,21 @@ def spectral_entropy(tokens: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Likeness:
-    """How much the tokens of a sample's images resemble one another, cosines."""
+    """How much the tokens of different images resemble one another, cosines."""
 
-    mean: float  # over all pairs of tokens of two different images
-    best: float  # the mean over tokens of the greatest with a token of each other image
+    mean: float  # over all pairs of tokens of two images
+    best: float  # the mean over tokens of the greatest with a token of another image, over all other images
 
 
-def likeness(tokens: Tensor) -> Likeness:
-    """Of the tokens of one sample's images (M, T, D), M at least 2."""
-    images, count, _ = tokens.shape
-    units = _units(tokens).flatten(0, 1)
-    cosines = (units @ units.T).view(images, count, images, count)
-    pairs = ~torch.eye(images, dtype=torch.bool, device=tokens.device)
+def likeness(first: Tensor, second: Tensor | None = None) -> Likeness:
+    """Of the images of one sample (M, T, D) to one another, M at least 2; or to those of a second (N, T, D)."""
+    other = first if second is None else second
+    cosines = (_units(first).flatten(0, 1) @ _units(other).flatten(0, 1).T).view(*first.shape[:2], *other.shape[:2])
     means, best = cosines.mean(dim=(1, 3)), cosines.amax(dim=3).mean(dim=1)
-    return Likeness(float(means[pairs].mean()), float(best[pairs].mean()))
+    if second is not None:
+        return Likeness(float(means.mean()), float(best.mean()))
+    different = ~torch.eye(len(first), dtype=torch.bool, device=first.device)
+    return Likeness(float(means[different].mean()), float(best[different].mean()))
 
 
 def _units(vectors: Tensor) -> Tensor:

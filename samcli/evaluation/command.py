@@ -19,6 +19,7 @@ from samcli.evaluation.result_tables import ablation_table, evaluation_table
 from samcli.evaluation.run import RESUMED_WITH, answer_and_score
 from samcli.evaluation.run import export_requests as write_requests
 from samcli.evaluation.tables import Format, Table
+from samcli.evaluation.tasks import ALIGNMENT
 from samcli.recipe import AblateRecipe, EvalRecipe
 from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
 
@@ -91,6 +92,11 @@ def run_evaluation(
     if export_requests is not None:
         say(f"{write_requests(recipe, export_requests)} requests written to {export_requests}")
         return ""
+    if recipe.task == ALIGNMENT:
+        of_answers = {"--predictions": predictions, "--check-invariance": invariance or None}
+        if given := [name for name, value in of_answers.items() if value is not None]:
+            raise UserError(f"alignment asks for no answers: leave out {given[0]}")
+        return _run_alignment(recipe, out, baseline=baseline, overwrite=overwrite, report=report, form=chosen)
     found = answer_and_score(
         recipe, out, predictions=predictions, baseline=baseline, invariance=invariance, overwrite=overwrite
     )
@@ -100,6 +106,17 @@ def run_evaluation(
 
         write_report(out / REPORT, results, {found.source.model: found.answers}, published_for_page(results))
     return _with_differences(results, evaluation_table(results), chosen)
+
+
+def _run_alignment(
+    recipe: EvalRecipe, out: Path, *, baseline: Path | None, overwrite: bool, report: bool, form: Form
+) -> str:
+    """Measure visual tokens; return the results as text."""
+    from samcli.evaluation.alignment.results import alignment_table
+    from samcli.evaluation.alignment.run import evaluate_alignment
+
+    results = evaluate_alignment(recipe, out, baseline=baseline, overwrite=overwrite, report=report)
+    return render(results, alignment_table(results), form)
 
 
 def default_out(recipe: EvalRecipe, predictions: Path | None) -> Path:

@@ -76,7 +76,7 @@ class OwnAnswers:
         batch = (self.dataset, tuple(sample.id for sample in samples))
         if self.shared is not None and batch in self.shared:
             return self.shared[batch]
-        found = [_readable(sample, self.captioner.processor) for sample in samples]
+        found = [readable(sample, self.captioner.processor) for sample in samples]
         groups = [pictures for pictures, _ in found if pictures]
         seen = Seen(tuple(fault for _, fault in found), tuple(map(len, groups)), self._features(groups))
         if self.shared is not None:
@@ -98,7 +98,7 @@ class OwnAnswers:
         return self.captioner.processor.decode(self.captioner.model.generate(batch, self.decoding))
 
 
-def _readable(sample: Sample, processor: Preparation) -> tuple[list[Image.Image], str | None]:
+def readable(sample: Sample, processor: Preparation) -> tuple[list[Image.Image], str | None]:
     """The sample's pictures, in the model's size, or none and why it can't be answered."""
     if not sample.instruction.strip():
         return [], "the instruction is empty"

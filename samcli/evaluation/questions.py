@@ -59,7 +59,12 @@ def check_before_hours_are_spent(recipe: EvalRecipe, questions: Questions) -> No
     if is_captioned(recipe.task):
         ids = [str(sample.id) for sample in samples]
         check_references(recipe.protocol, ids, [sample.references for sample in samples])
-    if missing := missing_images(samples):
+    warn_of_missing(questions)
+
+
+def warn_of_missing(questions: Questions) -> None:
+    """Warn of samples that will fail since their pictures aren't there."""
+    if missing := missing_images(questions.samples):
         say_once(
             f"warning: {questions.name}: {len(missing)} pictures are missing, such as {missing[0]}; their samples will "
             "count as failed (--set reading.missing=drop leaves them out, and says how many)",

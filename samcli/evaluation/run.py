@@ -78,7 +78,7 @@ def answer_and_score(
         if predictions is not None:
             answers = _answers_given(recipe, names, predictions)
             earlier = read_baseline(baseline, answers) if baseline is not None else None
-            _open(out, recipe, {"predictions": _hashes(predictions)}, overwrite)
+            open_evaluation(out, recipe, {"predictions": _hashes(predictions)}, overwrite)
             source = Source(predictions.resolve().name.removesuffix(".jsonl").removesuffix(".json"))
             for name, answered in answers.items():
                 keep(out / PREDICTIONS / f"{name}.jsonl", answered)
@@ -141,7 +141,7 @@ def _answers_made(
     decoding = recipe.decoding.over(subject.decoding)
     settings = json.dumps(dict(subject.numbers), sort_keys=True)
     inputs = subject.weights | {"decoding": decoding.model_dump_json(), "settings": settings}
-    _open(out, recipe, inputs, overwrite)
+    open_evaluation(out, recipe, inputs, overwrite)
     cache = _cache(recipe, subject, decoding)
     answers = {}
     checked = {}
@@ -220,7 +220,7 @@ def _answered(questions: Questions, predictions: Sequence[Prediction]) -> Answer
     return Answered(questions.name, questions.samples, predictions, questions.data, questions.unlike)
 
 
-def _open(out: Path, recipe: EvalRecipe, inputs: dict[str, str], overwrite: bool) -> None:
+def open_evaluation(out: Path, recipe: EvalRecipe, inputs: dict[str, str], overwrite: bool) -> None:
     """Make `out` this run's directory; raise UserError when it holds another's, or one of the same names only."""
     if open_run(out, recipe, overwrite=overwrite, may_change=RESUMED_WITH) and is_begun(out):
         former = read_json(out / ENVIRONMENT).get("inputs", {})

@@ -13,6 +13,8 @@ from samcli.synth.world.things import Thing
 
 LINKING = "linking"
 CAPTIONING, QUESTIONS, GROUNDING = "captioning", "questions", "grounding"
+ALIGNMENT = "alignment"
+"""No answers are asked for: what visual tokens mean is measured, on the datasets of any task."""
 WORLD_SETS = {
     GROUPS: "world-groups",
     STORIES: "world-stories",
@@ -48,8 +50,9 @@ def datasets_of(task: str, names: Sequence[str]) -> list[str]:
     A name that isn't known stays: it is a directory in the released format. Raises UserError for a dataset of another
     task, and for world sets that don't exist.
     """
-    found = [_canonical(name.strip()) for name in names if name.strip()] or [WORLD_SETS[task]]
-    for name in found:
+    usual = WORLD_SETS[CAPTIONING if task == ALIGNMENT else task]
+    found = [_canonical(name.strip()) for name in names if name.strip()] or [usual]
+    for name in found if task != ALIGNMENT else ():
         if (of := _TASKS.get(name, task)) != task:
             raise UserError(f"{name} belongs to {of}, not to {task} ({', '.join(known_datasets(task))}): --task {of}")
     return list(dict.fromkeys(found))

@@ -1,0 +1,210 @@
+"""`sam eval --task alignment` from end to end: look at the samples, measure, compare, draw."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from samcli import __version__
+from samcli.alignment.lens import context_of
+from samcli.alignment.measures import PICKS, TOP
+from samcli.console import progress, say, warn
+from samcli.errors import Interrupted, UserError
+from samcli.evaluation.alignment.looking import eye_of, look_at
+from samcli.evaluation.alignment.measure_file import MEASURES, WITHOUT_CONTEXT, MeasureFile, read_measures
+from samcli.evaluation.alignment.page import write_page
+from samcli.evaluation.alignment.pictures import draw_samples
+from samcli.evaluation.alignment.results import (
+    alignment_table,
+    average_of_entries,
+    evidence_of_measures,
+    measures_entry,
+)
+from samcli.evaluation.alignment.sample_measures import Ruler
+from samcli.evaluation.alignment.truth import Truth
+from samcli.evaluation.baseline import versus
+from samcli.evaluation.control import LABELS
+from samcli.evaluation.own_subject import OwnSubject
+from samcli.evaluation.questions import Questions, read_questions, warn_of_missing
+from samcli.evaluation.run import open_evaluation
+from samcli.evaluation.scores import data_hash
+from samcli.evaluation.subject import subject_of
+from samcli.evaluation.tasks import datasets_of, is_of_the_world
+from samcli.files import read_json, write_json
+from samcli.model.captioner import Captioner
+from samcli.recipe import EvalRecipe
+from samcli.run_directory import RESULTS, held
+from samcli.signals import listening
+
+PROTOCOL = "alignment"
+REPORT, PICTURES = "report", "pictures"
+_DIGITS = 6  # of a measure, as it is kept
+Lines = Mapping[str, Sequence[Mapping[str, Any]]]  # of `read_measures`, by dataset
+
+
+def evaluate_alignment(
+    recipe: EvalRecipe,
+    out: Path,
+    *,
+    baseline: Path | None = None,
+    overwrite: bool = False,
+    report: bool = False,
+    captioner: Captioner | None = None,
+) -> dict[str, Any]:
+    """Measure the visual tokens of the recipe's model in `out`, or go on where that stopped; return the results.
+
+    `measures/DATASET.jsonl` keeps what was measured sample by sample. A model with guidance is measured without it as
+    well, and compared; with `baseline`, the directory of an earlier run, with that one instead. Raises UserError for a
+    model that can't be looked into, missing or faulty data, and an `out` that holds another run; Interrupted after a
+    signal, with all that was measured kept.
+    """
+    subject = _subject(recipe, captioner)
+    names = datasets_of(recipe.task, recipe.datasets)
+    with held(out):
+        asked = {name: read_questions(recipe, name) for name in names}
+        earlier = _read_baseline(baseline, asked) if baseline is not None else None
+        if subject.world and any(not is_of_the_world(name) for name in asked):
+            warn(f"{subject.name} knows only its own drawn world: measures on anything else mean nothing")
+        open_evaluation(out, recipe, subject.weights, overwrite)
+        lines = {name: _measured(subject.captioner, one, out, recipe.batch_size) for name, one in asked.items()}
+        results = _results(recipe, subject, asked, lines, earlier)
+        write_json(out / RESULTS, results)
+        if report:
+            _report(subject.captioner, asked, out / REPORT, results)
+    say(f"results: {out / RESULTS}")
+    return results
+
+
+def _subject(recipe: EvalRecipe, captioner: Captioner | None) -> OwnSubject:
+    """The model, if its visual tokens can be seen."""
+    if recipe.workers > 1 or recipe.engine != "local":
+        raise UserError("alignment is measured in one process: leave out workers and engine")
+    subject = subject_of(recipe, captioner)
+    if not isinstance(subject, OwnSubject):
+        raise UserError(
+            f"{recipe.model.base}: alignment looks at visual tokens, which only models that run here in our own code "
+            "show: tiny, a directory, a hub id or a .pth"
+        )
+    return subject
+
+
+def _measured(captioner: Captioner, asked: Questions, out: Path, batch_size: int) -> list[dict[str, Any]]:
+    """The measures of a dataset's samples, as `out/measures` keeps them; those that are missing are made."""
+    warn_of_missing(asked)
+    path, samples = _kept(out, asked.name), asked.samples
+    file = MeasureFile(path, samples, batch_size)
+    with listening() as stop, progress(asked.name, len(samples), file.done) as advance:
+        ruler = _ruler(captioner, asked) if file.done < len(samples) else None
+        while ruler is not None and file.done < len(samples):
+            looked = look_at(captioner, samples[file.done : file.done + batch_size])
+            parts = {MEASURES: looked.seen, WITHOUT_CONTEXT: looked.alone}
+            found = {
+                part: iter(ruler.measure(looked.samples, seen)) for part, seen in parts.items() if seen is not None
+            }
+            file.add([_line(fault, found) for fault in looked.faults])
+            advance(len(looked.faults))
+            if stop.signal_number is not None:
+                done = f"stopped after {file.done} of {len(samples)} samples, kept in {path}; the same command goes on"
+                raise Interrupted(stop.signal_number, done)
+    return read_measures(path)
+
+
+def _ruler(captioner: Captioner, asked: Questions) -> Ruler:
+    truth = Truth.of(asked.samples, eye_of(captioner))
+    return Ruler(captioner.model.word_embeddings(), captioner.processor.tokenizer, truth)
+
+
+def _line(fault: str | None, found: Mapping[str, Iterator[Mapping[str, float | None]]]) -> dict[str, Any]:
+    """What is kept of the next sample."""
+    if fault is not None:
+        return {"error": fault, MEASURES: {}}
+    own = {part: next(of_samples) for part, of_samples in found.items()}
+    kept = {
+        part: {name: None if value is None else round(value, _DIGITS) for name, value in measures.items()}
+        for part, measures in own.items()
+    }
+    return {"error": None} | kept
+
+
+def _kept(run: Path, dataset: str) -> Path:
+    return run / MEASURES / f"{dataset}.jsonl"
+
+
+def _read_baseline(run: Path, asked: Mapping[str, Questions]) -> tuple[str, Lines]:
+    """What an earlier run calls its model, and its measures of the same samples."""
+    results = read_json(run / RESULTS) if (run / RESULTS).is_file() else {}
+    if not isinstance(results, dict) or results.get("protocol") != PROTOCOL:
+        raise UserError(f"--baseline {run}: expected the directory of a finished `sam eval --task alignment`")
+    lines = {name: read_measures(_kept(run, name)) for name in asked}
+    for name, one in asked.items():
+        if [line["id"] for line in lines[name]] != [sample.id for sample in one.samples]:
+            raise UserError(f"--baseline {run}: {name}: it measured other samples")
+    return next(iter(results["models"])), lines
+
+
+def _results(
+    recipe: EvalRecipe,
+    subject: OwnSubject,
+    asked: Mapping[str, Questions],
+    lines: Lines,
+    earlier: tuple[str, Lines] | None,
+) -> dict[str, Any]:
+    """In the shape of all results: the model, and beside it the same without context where it has one."""
+    name = subject.name + LABELS[recipe.control]
+    without = f"{name} without {context_of(subject.captioner.model)}"
+    own, parts = {}, {name: MEASURES}
+    if any(WITHOUT_CONTEXT in line for found in lines.values() for line in found):
+        parts[without] = WITHOUT_CONTEXT
+    for label, part in parts.items():
+        entries = {dataset: measures_entry(found, part, recipe.seed) for dataset, found in lines.items()}
+        own[label] = {"datasets": entries, "average": average_of_entries(entries)}
+    baseline = None
+    if earlier is not None:
+        baseline = earlier[0] if earlier[0] != name else f"{earlier[0]}, earlier"
+        _compare(own[name], lines, MEASURES, baseline, earlier[1], MEASURES, recipe.seed)
+    elif without in parts:
+        baseline = without
+        _compare(own[name], lines, MEASURES, baseline, lines, WITHOUT_CONTEXT, recipe.seed)
+    more = {"weights": subject.weights, "world": subject.world, "control": recipe.control}
+    models = {label: found | {key: value for key, value in more.items() if value} for label, found in own.items()}
+    head = {"task": recipe.task, "protocol": PROTOCOL, "signature": _signature(recipe, asked)}
+    head |= {"baseline": baseline} if baseline is not None else {}
+    return {**head, "models": models, **own[name]}
+
+
+def _compare(
+    model: Mapping[str, Any],
+    ours: Lines,
+    our_part: str,
+    baseline: str,
+    theirs: Lines,
+    their_part: str,
+    seed: int,
+) -> None:
+    """Add to the entries of a model how far each measure is from the baseline's, paired by sample."""
+    first = {dataset: evidence_of_measures([found], our_part) for dataset, found in ours.items()}
+    second = {dataset: evidence_of_measures([found], their_part) for dataset, found in theirs.items()}
+    common = {
+        dataset: {key: own for key, own in found.items() if key in second[dataset]} for dataset, found in first.items()
+    }
+    for dataset, gaps in versus(common, second, seed).items():
+        model["datasets"][dataset]["versus"] = {baseline: gaps}
+
+
+def _signature(recipe: EvalRecipe, asked: Mapping[str, Questions]) -> str:
+    """What must be equal for two numbers to be compared."""
+    samples = "+".join(str(len(one.samples)) for one in asked.values())
+    data = "+".join(
+        data_hash([str(sample.id) for sample in one.samples], [sample.references for sample in one.samples])
+        for one in asked.values()
+    )
+    how = f"protocol:{PROTOCOL}|tacs:{TOP}|picks:{PICKS}|samcli:{__version__}|n:{samples}|data:{data}"
+    return how + (f"|control:{recipe.control}" if recipe.control else "")
+
+
+def _report(captioner: Captioner, asked: Mapping[str, Questions], out: Path, results: Mapping[str, Any]) -> None:
+    """Draw the first samples of each dataset, and write the page."""
+    shown = {
+        name: draw_samples(captioner, _ruler(captioner, one), one.samples, out / PICTURES / name)
+        for name, one in asked.items()
+    }
+    write_page(out, alignment_table(results), shown, patches=eye_of(captioner) is not None)
