@@ -10,6 +10,7 @@ from samcli.database import database
 
 Found = TypeVar("Found")
 
+# Named by what the first stores held; another name would make them look empty.
 _TABLE = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, text TEXT NOT NULL)"
 
 

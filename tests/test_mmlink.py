@@ -139,6 +139,24 @@ def test_the_size_of_chunks_changes_no_picture(shop: Path, reference: Path, tmp_
     assert images[0] == images[1]
 
 
+def test_a_run_goes_on_with_another_size_of_chunks_but_for_a_shard(shop: Path, reference: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    synthesise(shop_recipe(shop), out, shard=(1, 2))
+    with pytest.raises(UserError, match="chunk: 2 -> 7"):
+        synthesise(shop_recipe(shop, chunk=7), out, shard=(0, 2))
+    assert synthesise(shop_recipe(shop, chunk=7), out)["complete"]
+    assert contents(out) == {**contents(reference), "recipe.yaml": sha256(out / "recipe.yaml")}
+
+
+def test_a_shard_that_gets_nothing_is_told(shop: Path, tmp_path: Path, capsys: Any) -> None:
+    recipe = shop_recipe(shop, samples=3)
+    assert synthesise(recipe, tmp_path / "run", shard=(2, 3))["missing"] == 3
+    told = "--shard 2/3 has nothing to make: 3 samples in chunks of 2 are enough for 2 shards; "
+    assert told in capsys.readouterr().err
+    assert synthesise(recipe, tmp_path / "run", shard=(1, 3))["missing"] == 2
+    assert "nothing to make" not in capsys.readouterr().err
+
+
 def test_sources_that_change_stop_a_resumed_run(tmp_path: Path) -> None:
     shop, out = open_shop(tmp_path / "photographs"), tmp_path / "run"
     synthesise(shop_recipe(shop), out, shard=(0, 2))

@@ -18,7 +18,7 @@ from samcli.run_directory import RECIPE, goes_on, held, open_run, record_environ
 from samcli.signals import listening
 from samcli.synth.ledger import MANIFEST, Entry, Ledger, is_complete, part_file
 from samcli.synth.ray_engine import make_on_ray
-from samcli.synth.work import Bundle, Job, Made, Work
+from samcli.synth.work import DEALT, Bundle, Job, Made, Work
 from samcli.synth.workers import make_locally
 from samcli.synth.writer import lost_images, remove_leftovers
 
@@ -65,12 +65,13 @@ def synthesise(
     work = work_of(recipe)
     mine = _checked(shard, overwrite)
     with held(out, shared=not overwrite):  # shards work side by side
-        _open(work, recipe.seed, out, retry_failed, overwrite)
+        _open(work, recipe.seed, out, mine, retry_failed, overwrite)
         with locked(out / f".part-{mine[0]}-of-{mine[1]}.lock", wait=False):
             remove_leftovers(out, lambda index: _belongs(work, index, mine))
             part_file(out, mine).trim()
             entries = Ledger(out)
             _check_growth(work, entries, out)
+            _tell_of_no_share(work, mine)
             jobs = _retries(work, entries, mine) if retry_failed else _missing(work, out, entries, mine)
             _work(work, out, mine, jobs, engine)
         entries = _merged(work, out)
@@ -88,16 +89,17 @@ def _checked(shard: Shard | None, overwrite: bool) -> Shard:
     return index, count
 
 
-def _open(work: Work, seed: int, out: Path, retry_failed: bool, overwrite: bool) -> None:
+def _open(work: Work, seed: int, out: Path, shard: Shard, retry_failed: bool, overwrite: bool) -> None:
     """Claim the directory for the recipe; shards that start at once do so one after the other."""
     if retry_failed and (overwrite or not (out / RECIPE).exists()):
         raise UserError(f"{out}: --retry-failed is for a run that is there; leave out --retry-failed to make one")
+    may_change = [name for name in work.changeable if shard == WHOLE or name != DEALT]
     with locked(out / ".open.lock", wait=True):
-        there = not overwrite and goes_on(out, work.identity(), work.changeable)
+        there = not overwrite and goes_on(out, work.identity(), may_change)
         has_work = retry_failed or not (there and is_complete(out) and len(Ledger(out)) >= work.samples)
         if has_work:
             work.check(out if there else None)  # before anything is noted: a refused call leaves no trace
-        if not open_run(out, work.identity(), overwrite=overwrite, may_change=work.changeable):
+        if not open_run(out, work.identity(), overwrite=overwrite, may_change=may_change):
             record_environment(out, seed=seed)
         if has_work:
             work.begin(out)
@@ -109,6 +111,17 @@ def _check_growth(work: Work, entries: Ledger, out: Path) -> None:
         raise UserError(
             f"{out} holds sample {last}, beyond the {counted(work.samples, 'sample')} asked for: a set can grow, not "
             "shrink; give another --out"
+        )
+
+
+def _tell_of_no_share(work: Work, shard: Shard) -> None:
+    """Warn a shard that gets no sample: there are fewer chunks than shards."""
+    index, count = shard
+    chunks = -(-work.samples // work.chunk)
+    if index >= chunks:
+        warn(
+            f"--shard {index}/{count} has nothing to make: {counted(work.samples, 'sample')} in chunks of {work.chunk} "
+            f"are enough for {counted(chunks, 'shard')}; take fewer shards, or a smaller chunk for all of them"
         )
 
 

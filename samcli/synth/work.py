@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from samcli.synth.ledger import Entry, Ledger
 
 Step = Callable[[list[Any]], list[Any]]
+DEALT = "chunk"  # the setting by which samples are dealt out to shards: those of one run have it in common
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from samcli.synth.photos.record import Photo, Record, status_of
 from samcli.synth.photos.scene_pool import write_scene_pool
 from samcli.synth.photos.sources import Collection, Item, read_items
 from samcli.synth.photos.stage import Setting, Stage
-from samcli.synth.work import Bundle, Job, Step
+from samcli.synth.work import DEALT, Bundle, Job, Step
 
 POOLS = (("group", "segment"), ("compose", "inpaint"), ("describe",), ("check", "write"))
 
@@ -36,7 +36,7 @@ class PhotoWork:
 
     recipe: MmlinkRecipe
     start_method: Literal["spawn"] = "spawn"
-    changeable: tuple[str, ...] = ("samples", "accept", "api", "device", "gpus")
+    changeable: tuple[str, ...] = ("samples", "accept", "api", "device", "gpus", DEALT)
     pools: tuple[tuple[str, ...], ...] = POOLS
 
     @property
