@@ -208,6 +208,47 @@ def train(
     )
 
 
+@app.command()
+def label(
+    recipe: Recipe,
+    settings: Settings = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Directory of the labels. Default: in the cache, for all runs.")
+    ] = None,
+    show: Annotated[
+        int | None, typer.Option(metavar="N", help="Draw the labels of the first N samples, a PNG.")
+    ] = None,
+    data_root: Annotated[
+        str | None, typer.Option(help="Directory of the datasets. Default: $SAM_DATA, ./data.")
+    ] = None,
+    image_root: Annotated[str | None, typer.Option(help="Directory that images and links may be in.")] = None,
+    dry_run: DryRun = False,
+    device: Device = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16, for the models that label.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures at once.")] = None,
+    beams: Annotated[int | None, WithoutUse] = None,
+    max_length: Annotated[int | None, WithoutUse] = None,
+    seed: Annotated[int | None, WithoutUse] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Find the words of each patch, for a recipe that aligns patch tokens (tiny/llava, sea, patch-aligned).
+
+    `sam train` makes labels by itself where they are missing; here they are made before, looked at, or estimated.
+    """
+    from samcli.alignment.labels.command import run_label
+    from samcli.recipe_alignment import LlavaRecipe
+
+    flags = {
+        "model.device": device,
+        "objective.labels.dtype": dtype,
+        "objective.labels.batch_size": batch_size,
+        "projector.data.root": data_root,
+        "projector.data.image_root": image_root,
+    }
+    _print(run_label(_recipe(LlavaRecipe, recipe, settings, flags), out, show=show, dry_run=dry_run))
+
+
 @app.command("eval")
 def evaluate(
     recipe: OptionalRecipe = None,

@@ -45,6 +45,20 @@ def fetch(name: str, kind: str, patterns: Sequence[str], revision: str | None = 
         raise UserError(f"no {told} {name}{at}: no directory here, and the hub refuses it: {reason}{newest}") from error
 
 
+def cached(name: str, revision: str | None = None) -> Path | None:
+    """The directory of that name, or of that hub id in the hub's local cache; None when it is neither."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    directory = Path(name).expanduser()
+    if directory.is_dir() or not is_hub_id(name):
+        return directory if directory.is_dir() else None
+    try:
+        return Path(snapshot_download(name, revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+
+
 def download_command(name: str, revision: str | None = None) -> str:
     """What fetches a repository into a directory, where there is a network."""
     return f"hf download {name}{f' --revision {revision}' if revision else ''} --local-dir DIR"

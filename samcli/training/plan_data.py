@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
 from samcli.data.sample import ANNOTATIONS, Sample, data_root, missing_images
 from samcli.errors import UserError
 from samcli.model.find import HUB_EXAMPLE, QFORMER_FOLDER, TINY, is_released, tiny_directory, underlying
-from samcli.model.hub import download_command, is_hub_id
+from samcli.model.hub import cached, download_command, is_hub_id
 from samcli.recipe import DataRecipe, ModelRecipe
 from samcli.training.inputs import WORLD_SAMPLES
 from samcli.training.samples import find_samples, is_world_set
@@ -87,15 +84,7 @@ def local_base(settings: ModelRecipe) -> Path | None:
     """The base's directory here or in the hub's local cache; None when it is in neither. Nothing is downloaded."""
     if is_released(settings.base):
         return local_base(underlying(settings))
-    directory = tiny_directory() if settings.base == TINY else Path(settings.base).expanduser()
-    if directory.is_dir():
-        return directory
-    if not is_hub_id(settings.base):
-        return None
-    try:
-        return Path(snapshot_download(settings.base, revision=settings.revision, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError):
-        return None
+    return cached(str(tiny_directory()) if settings.base == TINY else settings.base, settings.revision)
 
 
 def missing_weights(settings: ModelRecipe) -> list[str]:
