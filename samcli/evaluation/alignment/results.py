@@ -12,6 +12,7 @@ from samcli.evaluation.tables import Cell, Measure, Table
 
 NAMES = {
     "nearest_word": "nearest word is true, %",
+    "nearest_word_things": "the same of patches of things, %",
     "aligned": "cosine with own words, x100",
     "pursuit": "picks that are true, %",
     "residual": "left by matching pursuit, %",

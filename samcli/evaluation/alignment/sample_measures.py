@@ -11,7 +11,7 @@ from samcli.alignment.labels.patch_labels import PatchLabels
 from samcli.alignment.lens import Seen
 from samcli.alignment.words import WordTable
 from samcli.data.sample import Sample
-from samcli.evaluation.alignment.truth import Named, Truth
+from samcli.evaluation.alignment.truth import Named, Truth, of_things
 
 Measures = dict[str, float | None]
 """By name; None where a sample has no ground for a measure that others have."""
@@ -75,8 +75,10 @@ class Ruler:
 
     def _of_patches(self, tokens: Tensor, labels: PatchLabels, pursuit: measures.Pursuit) -> dict[str, Tensor]:
         """What can be held against the truth of patches, (M,) each."""
+        nearest = self.nearest(tokens)
         return {
-            "nearest_word": measures.true_share(self.nearest(tokens), labels),
+            "nearest_word": measures.true_share(nearest, labels),
+            "nearest_word_things": measures.true_share(nearest, of_things(labels)),
             "aligned": 100 * measures.mean_alignment(tokens, labels, self._table, self._embeddings),
             "pursuit": measures.true_share(pursuit.picks, labels),
         }

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.patch_labels import PatchLabels
 from samcli.alignment.labels.world import RECORDS, WorldLabels, label_words
 from samcli.data.sample import Sample
+from samcli.synth.world.scenes import WEATHERS
 from samcli.synth.world.things import Thing
 
 
@@ -34,6 +37,19 @@ class Truth:
         if self.patches is None:
             return None
         return self.patches.label([path for sample in samples for path in _own_pictures(sample)])
+
+
+def of_things(labels: PatchLabels) -> PatchLabels:
+    """The labels of patches that show a thing; those of the ground, whose first word is the weather, have none."""
+    known = label_words()
+    weather = torch.tensor([known.index(word) for word in WEATHERS])
+    counts = labels.counts.flatten()
+    labelled = counts > 0
+    first = labels.words[(counts.cumsum(0) - counts)[labelled]]
+    shown = torch.zeros_like(labelled)
+    shown[labelled] = ~torch.isin(first, weather.to(first.device))
+    kept = shown.repeat_interleave(counts)
+    return PatchLabels(labels.counts * shown.view(labels.counts.shape), labels.words[kept], labels.scores[kept])
 
 
 def _own_pictures(sample: Sample) -> tuple[Path, ...]:
