@@ -1,8 +1,5 @@
 from collections import Counter
 
-import pytest
-
-from samcli.errors import UserError
 from samcli.recipe_mmlink import MmlinkRecipe, ObjectRecipe
 from samcli.synth.photos.group import Group
 from samcli.synth.photos.record import Photo, Record
@@ -56,8 +53,6 @@ def test_an_object_with_one_view_gets_another_by_geometry() -> None:
     warps = [[view.subjects[0].warp for view in record.views] for record in records]
     assert all(first is None and second is not None for first, second in warps)
     assert len({second for _, second in warps}) == COUNT
-    with pytest.raises(UserError, match="0 of them with two views"):
-        drawn(MmlinkRecipe(objects={"shoe": ObjectRecipe(second_view="never")}), items)
 
 
 def test_kinds_come_by_their_shares() -> None:
@@ -65,13 +60,6 @@ def test_kinds_come_by_their_shares() -> None:
     items = {kind: tuple(item(kind, number) for number in range(5)) for kind in ("shoe", "hat")}
     count = Counter(record.object for record in drawn(recipe, items, 1000))
     assert 690 < count["shoe"] < 810
-
-
-def test_too_few_objects_are_one_clear_line() -> None:
-    few = {"shoe": tuple(item("shoe", number) for number in range(2))}
-    with pytest.raises(UserError, match=r"shoe: 2 objects.*a sample needs 3 objects.*distractors"):
-        drawn(MmlinkRecipe(objects={"shoe": ObjectRecipe()}), few)
-    assert drawn(MmlinkRecipe(objects={"shoe": ObjectRecipe(distractors=0)}), few)
 
 
 def test_grids_share_one_icon_and_have_a_near_miss() -> None:
@@ -89,8 +77,6 @@ def test_grids_share_one_icon_and_have_a_near_miss() -> None:
 def test_few_icons_make_small_grids() -> None:
     icons = tuple(item("icon", number, 1) for number in range(4))
     assert all(len(view.subjects) == 2 for record in drawn(MmlinkRecipe(), {"icon": icons}) for view in record.views)
-    with pytest.raises(UserError, match="needs 3"):
-        drawn(MmlinkRecipe(), {"icon": icons[:2]})
 
 
 def test_covers_share_author_or_genre() -> None:
@@ -104,5 +90,3 @@ def test_covers_share_author_or_genre() -> None:
         assert by_author or by_genre
         shared["author" if by_author else "genre"] += 1
     assert min(shared.values()) > COUNT / 4
-    with pytest.raises(UserError, match="share an author or a genre"):
-        drawn(MmlinkRecipe(), {"cover": covers[3:4]})

@@ -4,9 +4,8 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-from samcli.errors import UserError
 from samcli.recipe_mmlink import MmlinkRecipe, ObjectRecipe
-from samcli.synth.photos.kinds import COLUMNS, PICTURES, ROWS, kind_called, objects_needed
+from samcli.synth.photos.kinds import COLUMNS, PICTURES, ROWS, kind_called
 from samcli.synth.photos.record import Photo, Record, Subject, View
 from samcli.synth.photos.sources import Item
 from samcli.synth.work import Job
@@ -21,9 +20,9 @@ class Group:
     name = "group"
 
     def __init__(self, recipe: MmlinkRecipe, items: dict[str, tuple[Item, ...]]) -> None:
-        """`items`: the objects of the recipe's split, by kind. Raises UserError when a kind can't make a pair."""
+        """`items`: the objects of the recipe's split, by kind; `read_items` sees to it that they are enough."""
         self.recipe = recipe
-        self._drawings = {name: _drawing(name, kind_called(recipe, name), own) for name, own in items.items()}
+        self._drawings = {name: _drawing(kind_called(recipe, name), own) for name, own in items.items()}
         self._shares = [kind_called(recipe, name).share for name in items]
 
     def __call__(self, jobs: Sequence[Job]) -> list[Record]:
@@ -40,28 +39,20 @@ class Group:
         return Record(id=job.index, seed=seed, object=kind, views=views, earlier=list(job.rejections))
 
 
-def _drawing(name: str, kind: ObjectRecipe, items: Sequence[Item]) -> Drawing:
-    forms: dict[str, Callable[[str, ObjectRecipe, Sequence[Item]], Drawing]]
-    forms = {"scenes": _Scenes, "grid": _Grid, "covers": _Covers}
-    return forms[kind.form](name, kind, items)
+def _drawing(kind: ObjectRecipe, items: Sequence[Item]) -> Drawing:
+    if kind.form == "scenes":
+        return _Scenes(kind, items)
+    return _Grid(items) if kind.form == "grid" else _Covers(items)
 
 
 class _Scenes:
     """One object in two views, in each picture beside others that are nowhere else."""
 
-    def __init__(self, name: str, kind: ObjectRecipe, items: Sequence[Item]) -> None:
-        self.kind = kind
-        self.mains = [item for item in items if len(item.photos) >= PICTURES or kind.second_view != "never"]
-        self.items = list(items)
-        needed = objects_needed(kind)
-        if not self.mains or len(self.items) < needed:
-            raise UserError(
-                f"{name}: {len(self.items)} objects, {len(self.mains)} of them with two views; a sample needs {needed} "
-                "objects: add photographs, or set distractors to 0"
-            )
+    def __init__(self, kind: ObjectRecipe, items: Sequence[Item]) -> None:
+        self.kind, self.items = kind, list(items)
 
     def __call__(self, rng: random.Random) -> list[View]:
-        main = rng.choice(self.mains)
+        main = rng.choice(self.items)
         others = _others(rng, self.items, {main.identity}, PICTURES * self.kind.distractors)
         views = []
         for number, subject in enumerate(self._views_of(rng, main)):
@@ -84,12 +75,10 @@ class _Scenes:
 class _Grid:
     """One icon on both grids, among others that are on one only; of another sort of icon one example on each."""
 
-    def __init__(self, name: str, kind: ObjectRecipe, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item]) -> None:
         self.items = list(items)
         self.sorts = [item for item in items if len(item.photos) >= PICTURES]
         self.each = min(COLUMNS * ROWS - 1, (len(self.items) - 1) // PICTURES)
-        if self.each < 1:
-            raise UserError(f"{name}: {len(self.items)} icons; a pair of grids needs {objects_needed(kind)}: add icons")
 
     def __call__(self, rng: random.Random) -> list[View]:
         main = rng.choice(self.items)
@@ -112,11 +101,9 @@ class _Grid:
 class _Covers:
     """Two whole pictures that share their author or their genre."""
 
-    def __init__(self, name: str, kind: ObjectRecipe, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item]) -> None:
         self.authors = _shared_by(items, lambda photo: photo.author)
         self.genres = _shared_by(items, lambda photo: photo.genre)
-        if not self.authors and not self.genres:
-            raise UserError(f"{name}: no two covers share an author or a genre; give them in a CSV (author, genre)")
 
     def __call__(self, rng: random.Random) -> list[View]:
         by_author = bool(self.authors) and (not self.genres or rng.random() < _AUTHORS)

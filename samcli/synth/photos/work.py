@@ -76,7 +76,6 @@ class PhotoWork:
         """Read the sources, refuse what no sample can be made of, compare with those that the run was begun with."""
         forget_kept()
         found = self._found
-        Group(self.recipe, found.items)
         for remark in found.notes:
             warn(remark)
         for reason, count in found.left_out.items():
