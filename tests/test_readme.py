@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from samcli import cli
 from samcli.errors import UserError
 from samcli.recipe import AblateRecipe, BaseRecipe, EvalRecipe, SamRecipe, SynthRecipe
+from samcli.recipe_alignment import LlavaRecipe
 from samcli.recipe_file import find_recipe, load_recipe, parse_overrides, recipe_names
 from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
@@ -22,7 +23,8 @@ PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "e
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 KINDS: dict[str, tuple[type[BaseModel], ...]] = {
     "synth": (SynthRecipe, MmlinkRecipe),
-    "train": (SamRecipe, BaseRecipe),
+    "train": (SamRecipe, LlavaRecipe, BaseRecipe),
+    "label": (LlavaRecipe,),
     "eval": (EvalRecipe, TableRecipe, CasesRecipe, SurveyRecipe),
     "ablate": (AblateRecipe,),
 }
