@@ -181,13 +181,14 @@ def train(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train guidance and projection as the paper does (full, tiny/sam), or the small base model (tiny/base)."""
+    """Train as the paper does (full, tiny/sam), align patch tokens (sea, patch-aligned), make the small base (tiny/base)."""
     from samcli.recipe import BaseRecipe, SamRecipe
+    from samcli.recipe_alignment import LlavaRecipe
 
     if as_json and not dry_run:
         raise UserError("--json prints the plan of a training: give --dry-run with it")
     flags = {"model.device": device, "model.dtype": dtype, "optim.batch_size": batch_size, "seed": seed}
-    resolved = _recipe((SamRecipe, BaseRecipe), recipe, settings, flags)
+    resolved = _recipe((SamRecipe, LlavaRecipe, BaseRecipe), recipe, settings, flags)
     if dry_run:
         from samcli.training.plan import plan, plan_text
         from samcli.training.rehearsal import rehearse

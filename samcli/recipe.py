@@ -230,6 +230,8 @@ RESUMED_WITH = (
     "model.shard",
     "optim.accumulate",
     "trackers",
+    *(f"{stage}.data.{key}" for stage in ("projector", "instruction") for key in ("workers", "features_gb")),
+    *("objective.labels.gb", "objective.labels.batch_size"),
 )
 """What a training may be resumed with other values of: where and how fast it runs, not what comes out of it."""
 

@@ -17,7 +17,7 @@ from samcli.recipe_yaml import parse_yaml, read_yaml, to_yaml
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
 Override = tuple[str, Any]
-_COMMANDS = {"sam": "train", "base": "train", "synth": "synth", "mmlink": "synth", "ablate": "ablate"}
+_COMMANDS = {"sam": "train", "llava": "train", "base": "train", "synth": "synth", "mmlink": "synth", "ablate": "ablate"}
 _COMMANDS |= dict.fromkeys(("eval", "table", "cases", "survey"), "eval")
 
 

@@ -30,6 +30,7 @@ _MADE: dict[str | None, tuple[str, ...]] = {
     "mmlink": (*_SET, "accepted.json", "masks", "sources.csv", *_WRITTEN),
     "base": (RESULTS, "model", "vision", "language", "alignment", "corpus", "corpus-val"),
     "sam": (RESULTS, "adapter", "checkpoints", "samples.html"),
+    "llava": (RESULTS, "model", "projector", "instruction"),
     "eval": (RESULTS, "predictions", "measures", "report", "api-usage.json"),
     "table": (RESULTS, "models", "report"),
     "cases": (RESULTS, "models", "figures"),

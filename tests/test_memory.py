@@ -59,7 +59,7 @@ def test_training_holds_one_whole_picture_at_a_time(
 ) -> None:
     opened, processor = Opened(), captioner.processor
     assert isinstance(processor, Processor)
-    monkeypatch.setattr("samcli.training.sam_job.open_image", opened)
+    monkeypatch.setattr("samcli.training.batches.open_image", opened)
     recipe = SamRecipe.model_validate({"data": {"augment": how}})
     samples = [Sample(number, tuple(PATHS[2 * number :][:2]), "a cat", ("a dog",)) for number in range(3)]
     batch = sam_job(recipe, q_former_model(captioner, "the test"), processor, samples, None, 3).batch(0, 0, 1)

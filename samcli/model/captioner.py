@@ -30,6 +30,18 @@ class Model(Protocol):
 
     base: Any
 
+    def __call__(self, batch: Batch) -> Any:
+        """The loss of a batch's answers."""
+        ...
+
+    def eval(self) -> Any:
+        """Out of training."""
+        ...
+
+    def train(self, mode: bool = True) -> Any:
+        """Into training."""
+        ...
+
     @property
     def declares_images(self) -> bool:
         """Whether prompts hold the places of their images."""

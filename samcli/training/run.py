@@ -9,20 +9,21 @@ from accelerate import Accelerator
 from samcli.console import be_quiet, say
 from samcli.errors import UserError
 from samcli.recipe import RESUMED_WITH, BaseRecipe, SamRecipe
+from samcli.recipe_alignment import LlavaRecipe
 from samcli.recipe_file import changed_settings
 from samcli.recipe_yaml import read_yaml
 from samcli.run_directory import RECIPE, RESULTS, AnotherRun, goes_on, held, open_run, record_environment
 from samcli.training.checkpoint import finished
+from samcli.training.llava_run import train_llava
 from samcli.training.loop import new_accelerator
 from samcli.training.sam_run import train_sam
 from samcli.training.small.base import train_base
 
+Training = SamRecipe | LlavaRecipe | BaseRecipe
 _HOW = "\n--accept-changes goes on with the run in spite of that: its steps so far keep the old settings"
 
 
-def run_training(
-    recipe: SamRecipe | BaseRecipe, out: Path, *, resume: bool, overwrite: bool, accept_changes: bool = False
-) -> None:
+def run_training(recipe: Training, out: Path, *, resume: bool, overwrite: bool, accept_changes: bool = False) -> None:
     """Train in `out`: from nothing, or with `resume` from its last checkpoint.
 
     Raises UserError when `out` holds another run, or this one and neither `resume` nor `overwrite` was asked for, and
@@ -47,17 +48,19 @@ def run_training(
             say(f"{out} is finished; --overwrite trains anew")
         elif isinstance(recipe, BaseRecipe):
             train_base(recipe, out, accelerator)
+        elif isinstance(recipe, LlavaRecipe):
+            train_llava(recipe, out, accelerator, accept_changes=accept_changes)
         else:
             train_sam(recipe, out, accelerator=accelerator, accept_changes=accept_changes, longer=longer)
 
 
-def _is_changed(recipe: SamRecipe | BaseRecipe, out: Path) -> bool:
+def _is_changed(recipe: Training, out: Path) -> bool:
     """Whether a finished run was of another recipe, in what comes out of it."""
     return bool(changed_settings(read_yaml(out / RECIPE), recipe, RESUMED_WITH))
 
 
 def _open(
-    recipe: SamRecipe | BaseRecipe,
+    recipe: Training,
     out: Path,
     accelerator: Accelerator,
     *,
@@ -71,7 +74,7 @@ def _open(
     try:
         going_on = not overwrite and goes_on(out, recipe, may_change)
     except AnotherRun as error:
-        raise UserError(f"{error}{_HOW if resume and isinstance(recipe, SamRecipe) else ''}") from error
+        raise UserError(f"{error}{_HOW if resume and not isinstance(recipe, BaseRecipe) else ''}") from error
     if going_on:
         if (out / RESULTS).exists() and not (accept_changes and _is_changed(recipe, out)):
             return
@@ -88,7 +91,7 @@ def _open(
     record_environment(out, processes=accelerator.num_processes, **more)
 
 
-def _accelerator(recipe: SamRecipe | BaseRecipe, out: Path) -> Accelerator:
+def _accelerator(recipe: Training, out: Path) -> Accelerator:
     """Devices and processes; the small model's stage 0 is made for CPUs."""
     if isinstance(recipe, BaseRecipe):
         return new_accelerator("cpu")

@@ -24,6 +24,7 @@ from samcli.recipe_faults import dotted, settings
 from samcli.recipe_file import dump_recipe
 from samcli.recipe_method import MethodRecipe
 from samcli.run_directory import RECIPE, RECORD, RESULTS
+from samcli.training.batches import Batches
 from samcli.training.inputs import (
     INPUTS,
     check_same_inputs,
@@ -35,7 +36,7 @@ from samcli.training.inputs import (
 from samcli.training.lengths import Lengths, check_sequences, cut_warnings
 from samcli.training.loop import Plan, first_process_first, fit, new_accelerator
 from samcli.training.optim import step_samples
-from samcli.training.sam_job import Batches, sam_job
+from samcli.training.sam_job import sam_job
 from samcli.training.shard import shard_language_model
 from samcli.training.validation import Validation
 
@@ -173,7 +174,7 @@ def prepare(
         if features is not None:
             features.prepare(model, inputs.pictures, accelerator.process_index, accelerator.num_processes)
             accelerator.wait_for_everyone()
-    return Batches(recipe, model, base.processor, features)
+    return Batches(recipe.text, model, base.processor, features)
 
 
 def told_lengths(

@@ -17,7 +17,7 @@ from samcli.data.image import open_image
 from samcli.data.sample import Sample
 from samcli.files import write_text
 from samcli.recipe import DecodingRecipe
-from samcli.training.sam_job import Batches
+from samcli.training.batches import Batches
 
 PAGE = "samples.html"
 _THUMBNAIL = 220  # pixels

@@ -1,0 +1,183 @@
+"""A LLaVA's two stages: the projector by captions, with objectives for its tokens, then projector and LLM by tasks."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from transformers.utils import logging as transformers_logging
+
+from samcli.alignment.labels.eye import Eye
+from samcli.alignment.labels.make import make_labels
+from samcli.alignment.labels.store import LabelStore
+from samcli.alignment.words import WordTable
+from samcli.console import say
+from samcli.data.sample import ANNOTATIONS, Sample
+from samcli.files import atomic_directory, sha256, write_json
+from samcli.memory import enough_memory
+from samcli.model.features import Features, features_for
+from samcli.model.llava.load import PatchBase, load_patch_base
+from samcli.model.llava.model import PatchAlignedModel
+from samcli.model.llava.processor import PatchProcessor
+from samcli.model.traits import write_traits
+from samcli.recipe import DataRecipe
+from samcli.recipe_alignment import LlavaRecipe, ObjectiveRecipe, StageRecipe
+from samcli.run_directory import RESULTS
+from samcli.training.batches import Batches, Steps
+from samcli.training.inputs import INPUTS, check_same_inputs, check_samples, read_pictures, training_samples
+from samcli.training.llava_job import AlignedTraining, LabelledSteps, llava_job
+from samcli.training.loop import Plan, first_process_first, fit
+from samcli.training.optim import step_samples
+from samcli.training.order import EpochOrder
+
+PROJECTOR, INSTRUCTION = "projector", "instruction"
+MODEL = "model"
+_LESS_MEMORY = "use model.dtype bfloat16, or more passes (optim.accumulate)"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The samples of a stage and the directory of their data set."""
+
+    samples: Sequence[Sample]
+    directory: Path
+
+    @property
+    def pictures(self) -> list[Path]:
+        """All that the vision tower will see."""
+        return [path for sample in self.samples for path in sample.images]
+
+
+@dataclass
+class KeptFeatures:
+    """What runs on one base share: vision features by how they are kept."""
+
+    kept: dict[DataRecipe, Features | None] = field(default_factory=dict)
+
+    def of(self, settings: DataRecipe, base: PatchBase, dtype: str) -> Features | None:
+        """What keeps features, the same for all data that is kept in the same way."""
+        how = DataRecipe(features=settings.features, features_as=settings.features_as, features_gb=settings.features_gb)
+        if how not in self.kept:
+            self.kept[how] = features_for(how, base.processor, repr(sorted(base.identity.items())), dtype)
+        return self.kept[how]
+
+
+def train_llava(
+    recipe: LlavaRecipe,
+    out: Path,
+    accelerator: Accelerator,
+    *,
+    accept_changes: bool = False,
+    shared: KeptFeatures | None = None,
+) -> dict[str, Any]:
+    """Do both stages, or go on with them, and write `out/model` and `out/results.json`; return the figures.
+
+    A finished stage is a finished run in its own folder: going on loads its last checkpoint and passes on.
+
+    Raises UserError for missing data, labels or weights, and for data or weights that changed since the run began
+    unless `accept_changes`; Interrupted after a signal with everything saved.
+    """
+    stages = stages_of(recipe)
+    with first_process_first(accelerator):  # which makes or fetches what isn't there yet
+        inputs = {name: find_inputs(stage.data) for name, stage in stages.items()}
+        base = load_patch_base(recipe.model, recipe.seed)
+        if accelerator.is_main_process:
+            found = _identity(base, inputs)
+            check_same_inputs(out, found, accept_changes=accept_changes)
+            write_json(out / INPUTS, found)
+        model = PatchAlignedModel(base.model)
+        store = _labels(recipe, inputs[PROJECTOR], eye_of(base.processor, model.grid))
+    with enough_memory(f"with {base.name} in {recipe.model.dtype} on {accelerator.device}", _LESS_MEMORY):
+        model.place(accelerator.device)
+    kept = shared or KeptFeatures()
+    figures = {}
+    for name, stage in stages.items():
+        model.train_projector(with_llm=name == INSTRUCTION and recipe.instruction.train_llm)
+        labels = store if name == PROJECTOR else None
+        features = kept.of(stage.data, base, recipe.model.dtype)
+        if features is not None:
+            features.prepare(model, inputs[name].pictures, accelerator.process_index, accelerator.num_processes)
+            accelerator.wait_for_everyone()
+        batches = Batches(recipe.text, model, base.processor, features)
+        figures[name] = _stage(recipe, name, model, batches, inputs[name], labels, out, accelerator)
+        if name == PROJECTOR and recipe.keep_aligned and accelerator.is_main_process:
+            save_llava(model, base, recipe, out / PROJECTOR / MODEL)
+    if accelerator.is_main_process:
+        save_llava(model, base, recipe, out / MODEL)
+        write_json(out / RESULTS, figures)
+        say(f"model written to {out / MODEL}")
+    accelerator.wait_for_everyone()
+    return figures
+
+
+def stages_of(recipe: LlavaRecipe) -> dict[str, StageRecipe]:
+    """The stages that a recipe has, by name, in their order."""
+    return {PROJECTOR: recipe.projector} | ({INSTRUCTION: recipe.instruction} if recipe.instruction.enabled else {})
+
+
+def find_inputs(data: DataRecipe) -> Inputs:
+    """Find what a stage trains on and check its texts; world sets are made. Raises UserError for what is wrong."""
+    samples, directory = training_samples(data)
+    check_samples(samples)
+    return Inputs(samples, directory)
+
+
+def eye_of(processor: PatchProcessor, grid: int) -> Eye:
+    """How a model of so many patches a side looks at pictures."""
+    framing = processor.framing
+    return Eye(framing.side, framing.side // grid, framing.crop)
+
+
+def _identity(base: PatchBase, inputs: dict[str, Inputs]) -> dict[str, str]:
+    """What tells the data and the base of a run from others of their names; every picture is read for it."""
+    found = {f"base_{key}": value for key, value in base.identity.items()}
+    for name, one in inputs.items():
+        found[f"{name}_data"] = sha256(one.directory / ANNOTATIONS)
+        found[f"{name}_pictures"] = read_pictures(one.samples, decode=False)
+    return found
+
+
+def _labels(recipe: LlavaRecipe, inputs: Inputs, eye: Eye) -> LabelStore | None:
+    if not recipe.objective.enabled:
+        return None
+    return make_labels(recipe.objective.labels, inputs.samples, inputs.directory, eye, device=recipe.model.device)
+
+
+def _stage(
+    recipe: LlavaRecipe,
+    name: str,
+    model: PatchAlignedModel,
+    batches: Batches,
+    inputs: Inputs,
+    store: LabelStore | None,
+    out: Path,
+    accelerator: Accelerator,
+) -> dict[str, Any]:
+    stage = stages_of(recipe)[name]
+    objective = recipe.objective if store is not None else ObjectiveRecipe()
+    # a tokenizer of its own: batches are made ahead in a thread, with the model's
+    words = WordTable(store.words, copy.deepcopy(batches.processor.tokenizer)) if store is not None else None
+    a_step = step_samples(stage.optim, accelerator.num_processes)
+    order = EpochOrder(len(inputs.samples), a_step, recipe.seed)
+    steps = LabelledSteps(Steps(inputs.samples, order, batches, stage.data.augment, recipe.seed), objective, store)
+    training = AlignedTraining(model, objective, words).to(accelerator.device)
+    job = llava_job(name, training, steps, inputs.samples, a_step)
+    torch.manual_seed(recipe.seed)
+    return fit(job, Plan(stage.optim, recipe.checkpoint, recipe.log_every), out / name, accelerator)
+
+
+def save_llava(model: PatchAlignedModel, base: PatchBase, recipe: LlavaRecipe, directory: Path) -> None:
+    """Write the whole model in the hub's format, in the recipe's numbers, with processor and `sam.json`.
+
+    What `directory` held is replaced, whole or not at all. Raises UserError when it can't be written.
+    """
+    dtype = getattr(torch, recipe.model.dtype)
+    state = {name: value.to(dtype) for name, value in model.base.state_dict().items()}
+    transformers_logging.disable_progress_bar()
+    with atomic_directory(directory) as staging:
+        model.base.save_pretrained(staging, state_dict=state)
+        base.processor.save(staging)
+        write_traits(staging, base.traits.model_copy(update={"template": recipe.text.template}))
