@@ -79,6 +79,12 @@ class TableRecipe(_Asked):
     baseline: str | None = Field(None, description="model that the others are compared with; null: the first")
 
     @model_validator(mode="after")
+    def _answers_are_asked_for(self) -> Self:
+        if self.task == "alignment":
+            raise ValueError("task: alignment is measured model by model; use sam eval --task alignment --baseline RUN")
+        return self
+
+    @model_validator(mode="after")
     def _named_models_exist(self) -> Self:
         names = [entry.name for entry in self.models]
         for key, wanted in (("controlled", self.controlled), ("baseline", (self.baseline,) if self.baseline else ())):
