@@ -190,3 +190,11 @@ def test_an_average_of_datasets_is_the_mean_of_their_scores() -> None:
     assert whole.low < whole.value < whole.high
     alone = estimate(average_of([mean_of(second)]))
     assert alone == estimate(mean_of(second))
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_average_of_few_samples_has_an_interval_although_some_draws_miss_a_dataset() -> None:
+    few = mean_of(np.arange(3.0))
+    found, gap = estimate(average_of([few, few])), compare(average_of([few, few]), average_of([few, few]))
+    assert found.low < found.value == 1 < found.high
+    assert (gap.value, gap.low, gap.high) == (0, 0, 0)

@@ -76,7 +76,8 @@ def evidence_of(runs: Sequence[Scores]) -> dict[str, Evidence]:
 def average_of(parts: Sequence[Evidence]) -> Evidence:
     """Evidence of the unweighted mean of several datasets' scores, from as many seeds on each of them.
 
-    The samples of all datasets are drawn from together.
+    The samples of all datasets are drawn from together. The score of a draw that holds none of a small dataset is NaN,
+    and intervals leave it out.
     """
     sizes = [part.addends.shape[-1] for part in parts]
     ends = np.cumsum(sizes)
@@ -88,7 +89,8 @@ def average_of(parts: Sequence[Evidence]) -> Evidence:
 
     def score(sums: FloatArray) -> FloatArray:
         pieces = zip(parts, np.split(sums, ends[:-1], axis=-1), strict=True)
-        return np.asarray(np.mean([part.score(piece) for part, piece in pieces], axis=0), dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.mean([part.score(piece) for part, piece in pieces], axis=0), dtype=np.float64)
 
     return Evidence(np.concatenate(blocks, axis=1), score)
 
@@ -151,7 +153,7 @@ def _value(evidence: Evidence) -> float:
 
 
 def _interval(draws: FloatArray) -> tuple[float, float]:
-    low, high = np.quantile(draws, _TAILS)
+    low, high = np.nanquantile(draws, _TAILS)
     return float(low), float(high)
 
 
