@@ -113,10 +113,10 @@ def test_a_long_list_of_words_is_looked_at_piece_by_piece(
     towers: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = labeller(recipe(towers / "clip"), tmp_path / "whole").label([image, image])
-    for name, value in {"_OF_A_FILE": 4, "_AT_ONCE": 2, "_BATCH": 3, "_ROWS": 5}.items():
+    for name, value in {"_OF_A_FILE": 3, "_BATCH": 2, "_ROWS": 5}.items():
         monkeypatch.setattr(word_features, name, value)
     pieces = labeller(recipe(towers / "clip", batch_size=1), tmp_path / "pieces").label([image, image])
-    assert len(list((tmp_path / "pieces" / word_features.DIRECTORY).iterdir())) == 2
+    assert len(list((tmp_path / "pieces" / word_features.DIRECTORY).iterdir())) == 3
     assert torch.equal(pieces.words, whole.words)
     assert torch.allclose(pieces.scores, whole.scores, atol=1e-6)
 

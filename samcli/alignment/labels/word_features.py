@@ -14,8 +14,7 @@ from samcli.console import progress
 from samcli.files import save_tensors
 
 DIRECTORY = "word-features"
-_OF_A_FILE = 65_536  # words
-_AT_ONCE = 8_192  # words whose similarities are held at the same time
+_OF_A_FILE = 8_192  # words, which are compared at the same time
 _BATCH = 512  # words in the text tower
 _ROWS = 4_096  # vectors that are compared at the same time
 
@@ -29,14 +28,11 @@ class WordFeatures:
 
     def prepare(self, directory: Path) -> None:
         """Compute what isn't below `directory` yet; a file that is damaged, or was never finished, is made again."""
-        starts = range(0, len(self._words), _OF_A_FILE)
         self._files = []
         with progress("words", len(self._words)) as advance:
-            for number, start in enumerate(starts):
-                path, words = (
-                    directory / DIRECTORY / f"{number:08d}.safetensors",
-                    self._words[start : start + _OF_A_FILE],
-                )
+            for number, start in enumerate(range(0, len(self._words), _OF_A_FILE)):
+                path = directory / DIRECTORY / f"{number:08d}.safetensors"
+                words = self._words[start : start + _OF_A_FILE]
                 if not _is_whole(path, len(words)):
                     self._write(path, words)
                 self._files.append(safe_open(path, framework="pt"))
@@ -50,9 +46,7 @@ class WordFeatures:
     def _pieces(self) -> Iterator[tuple[int, Tensor]]:
         """The vectors of some words, (n, d) float32, and the place of the first of them in the list."""
         for number, file in enumerate(self._files):
-            rows = file.get_slice("features")
-            for start in range(0, rows.get_shape()[0], _AT_ONCE):
-                yield number * _OF_A_FILE + start, rows[start : start + _AT_ONCE]
+            yield number * _OF_A_FILE, file.get_tensor("features")
 
     def nearest(self, vectors: Tensor, most: int, sign: float) -> tuple[Tensor, Tensor]:
         """The words of the highest score for each vector, the best first; the score is the cosine times `sign`.
