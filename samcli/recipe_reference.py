@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from samcli.recipe import AblateRecipe, BaseRecipe, EvalRecipe, SamRecipe, SynthRecipe
+from samcli.recipe_alignment import LlavaRecipe
 from samcli.recipe_fields import RecipeKey, describe_fields, help_of, leaves, section_of, summary
 from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
@@ -16,6 +17,7 @@ from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
 KINDS: tuple[type[BaseModel], ...] = (
     SamRecipe,
     BaseRecipe,
+    LlavaRecipe,
     SynthRecipe,
     MmlinkRecipe,
     EvalRecipe,
@@ -27,7 +29,7 @@ KINDS: tuple[type[BaseModel], ...] = (
 UNITS = {
     "samples": "samples batch_size limit shown chunk",
     "tokens": "qformer_tokens prompt_tokens answer_tokens max_length min_length",
-    "steps": "steps warmup_steps every_steps log_every",
+    "steps": "steps warmup_steps every_steps log_every ramp_steps",
     "minutes": "every_minutes",
     "seconds": "timeout",
     "requests": "requests",
@@ -36,20 +38,20 @@ UNITS = {
     "epochs": "epochs",
     "passes": "accumulate",
     "batches": "group_by_length",
-    "GB": "features_gb",
+    "GB": "features_gb gb",
     "pixels": "image_size patch_size size picture_side gap erode feather",
     "CIELAB units": "tolerance",
     "shares of the canvas": "main other least_side",
-    "share": "mask_area mask_holes mask_main_part drift least_spread",
+    "share": "covered mask_area mask_holes mask_main_part drift least_spread",
     "bits of 64": "view_distance scene_distance distractor_distance duplicate_distance",
-    "words": "answer_words",
+    "words": "answer_words top tags",
     "objects": "instances extra_objects",
     "scenes": "pool",
     "GPUs": "segment inpaint describe check",
     "channels": "vision_width qformer_width llm_width llm_mlp",
     "layers": "vision_layers qformer_layers llm_layers layers",
     "heads": "vision_heads qformer_heads llm_heads",
-    "layer": "from_layer to_layer layer",
+    "layer": "from_layer to_layer layer feature_layer",
     "visual tokens": "queries",
     "pictures": "pictures held_out group",
     "processes": "workers",
@@ -57,7 +59,9 @@ UNITS = {
     "checkpoints": "keep",
     "tries": "attempts tries",
     "seeds": "seeds",
-    "none": "seed ids instructions learning_rate min_learning_rate warmup_learning_rate weight_decay betas clip_norm "
+    "patches": "window",
+    "times": "least_count",
+    "none": "least_score weight temperature seed ids instructions learning_rate min_learning_rate warmup_learning_rate weight_decay betas clip_norm "
     "repetition_penalty length_penalty word_weight rank box_threshold text_threshold mask_threshold "
     "guidance_scale mask_score identity identity_margin picture_similarity scene_match",
 }
