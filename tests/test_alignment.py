@@ -19,6 +19,7 @@ from transformers import SiglipImageProcessorPil
 
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.lens import Seen, context_of, look, without_context
+from samcli.data.batch import Batch
 from samcli.data.sample import Sample, write_annotations
 from samcli.errors import Interrupted, UserError
 from samcli.evaluation.alignment import run
@@ -117,9 +118,11 @@ def measured(out: Path) -> Path:
 # The model is looked into.
 
 
-def a_batch(one: Captioner) -> Any:
-    pixels = [[Image.effect_noise((SIZE, SIZE), 80).convert("RGB") for _ in range(2)]]
-    return one.processor.batch(pixels, ["what is shared"], settings=one.text, declare=one.model.declares_images)
+def a_batch(one: Captioner) -> Batch:
+    pictures = [Image.effect_noise((SIZE, SIZE), 80).convert("RGB") for _ in range(2)]
+    embeds = one.model.encode_images(one.processor.pixels(pictures))
+    texts = one.processor.texts(["what is shared"], None, one.text, [2] if one.model.declares_images else None)
+    return Batch(torch.tensor([2]), image_embeds=embeds, **texts)
 
 
 def test_what_is_seen_are_the_tokens_that_the_llm_gets() -> None:

@@ -26,14 +26,15 @@ class Seen:
 
 
 def look(model: Model, batch: Batch) -> Seen:
-    """The visual tokens of a batch with `pixel_values`; raises ValueError for one without, TypeError for other models.
+    """The visual tokens of a batch that has `image_embeds`; raises ValueError for one without.
 
-    A method that looks at images again inside the LLM (VPG-C) is seen with its first look alone.
+    A method that looks at images again inside the LLM (VPG-C) is seen with its first look alone. Raises TypeError for a
+    model of neither family.
     """
-    if batch.pixel_values is None:
-        raise ValueError("the batch has no pixel_values")
+    embeds = batch.image_embeds
+    if embeds is None:
+        raise ValueError("the batch has no image_embeds")
     with torch.no_grad():
-        embeds = model.encode_images(batch.pixel_values)
         if isinstance(model, PatchAlignedModel):
             return Seen(embeds, model.project(embeds))
         if not isinstance(model, SemanticAlignmentModel):

@@ -109,7 +109,7 @@ def matching_pursuit(tokens: Tensor, words: Tensor, picks: int = PICKS) -> Pursu
 
 
 def spectral_entropy(tokens: Tensor) -> Tensor:
-    """The von Neumann entropy of each image's tokens (M, T, D), centred, in nats: (M,).
+    """The von Neumann entropy of each image's tokens (M, T, D), centred, in nats: (M,), double, on the CPU.
 
     - sum of l log l over the eigenvalues l of X^T X / tr(X^T X): 0 where all tokens lie on a line, at most the
     logarithm of the smaller of T - 1 and D.
@@ -121,7 +121,7 @@ def spectral_entropy(tokens: Tensor) -> Tensor:
     energies = torch.linalg.eigvalsh(squares).clamp(min=0)
     shares = energies / energies.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
     entropies: Tensor = torch.special.entr(shares).sum(dim=-1)
-    return entropies.to(tokens.device)
+    return entropies
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from PIL import Image
 
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.lens import Seen, context_of, look, without_context
+from samcli.data.batch import Batch
 from samcli.data.sample import Sample
 from samcli.evaluation.own_answers import readable
 from samcli.memory import enough_memory
@@ -39,11 +41,13 @@ def look_at(captioner: Captioner, samples: Sequence[Sample]) -> Looked:
     sound = tuple(sample for sample, fault in zip(samples, faults, strict=True) if fault is None)
     if not sound:
         return Looked(faults, (), (), None, None)
-    instructions = [sample.instruction for sample in sound]
-    declare = captioner.model.declares_images
+    counts = [len(group) for group in groups]
+    declared = counts if captioner.model.declares_images else None
+    texts = captioner.processor.texts([sample.instruction for sample in sound], None, captioner.text, declared)
+    pixels = captioner.processor.pixels([picture for group in groups for picture in group])
     with enough_memory(f"looking at {len(sound)} samples at once", "use a smaller --batch-size or another device"):
-        batch = captioner.processor.batch(groups, instructions, settings=captioner.text, declare=declare)
-        batch = batch.to(captioner.device)
+        embeds = captioner.model.encode_images(pixels.to(captioner.device))
+        batch = Batch(torch.tensor(counts), image_embeds=embeds, **texts).to(captioner.device)
         seen, alone = look(captioner.model, batch), None
         if context_of(captioner.model) is not None:
             with without_context(captioner.model):

@@ -41,6 +41,7 @@ class Ruler:
         Shares in percent, cosines x100; gap in the embeddings' own unit, entropies in nats.
         """
         counts = [len(sample.images) for sample in samples]
+        seen = Seen(seen.before, seen.tokens.to(self._embeddings.device))  # of a model that is spread over several
         of_images = self._of_images(samples, seen)
         whole: list[Measures] = [{} for _ in samples]
         for name, values in of_images.items():
