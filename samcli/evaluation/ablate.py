@@ -16,19 +16,17 @@ from samcli.evaluation.entries import Answered, entry_of, report_failures
 from samcli.evaluation.figure5 import draw_figure5
 from samcli.evaluation.interval_plot import draw_intervals
 from samcli.evaluation.judging import check_samples
-from samcli.evaluation.own_answers import OwnAnswers, SeenBatches
+from samcli.evaluation.own_answers import OwnAnswers
 from samcli.evaluation.predict import here, predict
 from samcli.evaluation.tasks import load_dataset
+from samcli.evaluation.trainees import Trainee, trainee_of
 from samcli.files import write_json
 from samcli.lock import Busy, locked
-from samcli.model.adapter import find_adapter
-from samcli.model.captioner import Captioner
-from samcli.model.load import load_base, resolve_device
-from samcli.recipe import AblateRecipe, ModelRecipe
+from samcli.recipe import AblateRecipe, ModelRecipe, SamRecipe
+from samcli.recipe_alignment import LlavaModelRecipe, LlavaRecipe
 from samcli.recipe_file import changed_settings
 from samcli.recipe_yaml import read_yaml
 from samcli.run_directory import RECIPE, RESULTS, check_place, goes_on, held, open_run
-from samcli.training.sam_run import Shared, lent, train_sam
 
 # May differ between two calls on one directory: what a run depends on is compared in the run's own folder.
 _MAY_CHANGE = ("seeds", "rows", "compare_with", "paper")
@@ -36,17 +34,15 @@ _MAY_CHANGE = ("seeds", "rows", "compare_with", "paper")
 
 @dataclass
 class _Common:
-    """What all rows share: the bases with their features of training pictures, and features of the test pictures."""
+    """What rows on one base share: the base, features of training pictures, and features of the test pictures."""
 
-    trained: dict[ModelRecipe, Shared] = field(default_factory=dict)
-    seen: dict[ModelRecipe, SeenBatches] = field(default_factory=dict)
+    trainees: dict[ModelRecipe | LlavaModelRecipe, Trainee] = field(default_factory=dict)
 
-    def of(self, model: ModelRecipe) -> tuple[Shared, SeenBatches]:
-        """Both for one base, which is loaded on first use."""
-        if model not in self.trained:
-            base = load_base(model, resolve_device(model.device))
-            self.trained[model], self.seen[model] = Shared(base), {}
-        return self.trained[model], self.seen[model]
+    def of(self, training: SamRecipe | LlavaRecipe) -> Trainee:
+        """What trains on a recipe's base, which is loaded on first use."""
+        if training.model not in self.trainees:
+            self.trainees[training.model] = trainee_of(training)
+        return self.trainees[training.model]
 
 
 def ablate(
@@ -165,33 +161,20 @@ def _carry_out(run: Run, datasets: Sequence[Dataset], common: _Common, *, overwr
     """Train if need be, answer all datasets, and write the run's results last."""
     open_run(run.folder, run.recipe, overwrite=overwrite, may_change=RUN_RESUMED_WITH)
     training = run.recipe.training
-    shared, seen = common.of(training.model)
+    trainee = common.of(training)
+    trained = run.folder / "train"
     if not run.trained:
         say(f"{run.label}: training")
-        train_sam(training, run.folder / "train", shared=shared)
+        trainee.train(training, trained)
     say(f"{run.label}: answering {', '.join(dataset.name for dataset in datasets)}")
     entries = {}
-    with _captioner(run, shared) as captioner:
+    with trainee.captioner(training, trained if run.row.train else None) as captioner:
         for dataset in datasets:
             path = run.predictions(dataset.name)
             at_once = run.recipe.batch_size
-            answers = OwnAnswers(captioner, dataset.name, run.recipe.decoding, at_once, seen)
+            answers = OwnAnswers(captioner, dataset.name, run.recipe.decoding, at_once, trainee.seen)
             made = predict(here(answers), dataset.name, dataset.samples, path, at_once)
             answered = Answered(dataset.name, dataset.samples, made)
             report_failures(answered)
             entries[dataset.name] = entry_of(dataset.task, answered)
     write_json(run.folder / RESULTS, {"row": run.row.row, "name": run.row.name, "seed": run.seed, "datasets": entries})
-
-
-@contextmanager
-def _captioner(run: Run, shared: Shared) -> Iterator[Captioner]:
-    """The run's model on the shared base, which gets its own projection back afterwards."""
-    base = shared.base
-    adapter = find_adapter(str(run.folder / "train" / "adapter")) if run.row.train else None
-    method = adapter.method if adapter is not None else run.recipe.training.method
-    with lent(base, method) as model:
-        if adapter is not None:
-            adapter.load_into(model)
-        model.eval().place(resolve_device(run.recipe.training.model.device))
-        name = adapter.name if adapter is not None else None
-        yield Captioner(model, base.processor, base.name, name, base.traits, run.recipe.training.text)

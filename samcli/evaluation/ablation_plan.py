@@ -14,11 +14,13 @@ from samcli.data.dataset import read_dataset
 from samcli.errors import UserError
 from samcli.evaluation.tasks import datasets_of, task_of
 from samcli.recipe import RESUMED_WITH, AblateRecipe, DecodingRecipe, ModelRecipe, Row, RowRecipe, SamRecipe
+from samcli.recipe_alignment import LlavaModelRecipe, LlavaRecipe
 from samcli.recipe_file import changed_settings, find_recipe, load_recipe
 from samcli.recipe_yaml import read_yaml
 from samcli.run_directory import RECIPE, RESULTS
 
 Settings = TypeVar("Settings")
+Weights = Callable[[ModelRecipe | LlavaModelRecipe], dict[str, str]]
 RUN_RESUMED_WITH = tuple(f"training.{key}" for key in RESUMED_WITH)
 
 
@@ -29,7 +31,7 @@ class RunRecipe(BaseModel):
 
     row: Row
     train: bool
-    training: SamRecipe
+    training: SamRecipe | LlavaRecipe
     datasets: tuple[str, ...]
     decoding: DecodingRecipe
     batch_size: int
@@ -104,10 +106,12 @@ def further_runs(recipe: AblateRecipe, out: Path) -> list[Run]:
 
 
 def _run(
-    recipe: AblateRecipe, row: RowRecipe, later: int, out: Path, weights: Callable[[ModelRecipe], dict[str, str]]
+    recipe: AblateRecipe,
+    row: RowRecipe,
+    later: int,
+    out: Path,
+    weights: Callable[[ModelRecipe | LlavaModelRecipe], dict[str, str]],
 ) -> Run:
-    from samcli.model.find import traits_of
-
     training = _training(recipe.base, row, later)
     model = training.model
     settings = RunRecipe(
@@ -115,7 +119,7 @@ def _run(
         train=row.train,
         training=training,
         datasets=tuple(name for _, name in chosen_datasets(recipe)),
-        decoding=recipe.decoding.over(traits_of(model.base, model.revision).decoding),
+        decoding=recipe.decoding.over(_own_decoding(training)),
         batch_size=recipe.batch_size,
         limit=recipe.limit,
         weights=weights(model),
@@ -123,12 +127,21 @@ def _run(
     return Run(row, training.seed, out / f"row-{row.row}" / f"seed-{training.seed}", settings)
 
 
-def _weights(model: ModelRecipe) -> dict[str, str]:
+def _own_decoding(training: SamRecipe | LlavaRecipe) -> DecodingRecipe:
+    from samcli.model.find import traits_of
+    from samcli.model.traits import PATCHES
+
+    model = training.model
+    return PATCHES.decoding if model.base is None else traits_of(model.base, model.revision).decoding
+
+
+def _weights(model: ModelRecipe | LlavaModelRecipe) -> dict[str, str]:
     """The identity of a base; that of one that isn't there is empty, since a dry run lists it beside other runs."""
     from samcli.model.find import find_base
+    from samcli.model.llava.load import patch_identity
 
     try:
-        return find_base(model).identity()
+        return patch_identity(model) if isinstance(model, LlavaModelRecipe) else find_base(model).identity()
     except UserError:
         return {}
 
@@ -159,15 +172,12 @@ def dry_run(recipe: AblateRecipe, out: Path, *, only: Sequence[str] | None = Non
 
     `trained` is how many numbers the run trains, None where the base's sizes aren't known.
     """
-    from samcli.training.plan import trained_numbers
-    from samcli.training.plan_data import find_training_data, missing_weights  # these load torch
+    from samcli.training.plan import missing_for, trained_numbers  # these load torch
 
     runs = chosen(plan_runs(recipe, out), only)
     datasets = [name for _, name in chosen_datasets(recipe)]
     trainings = [run.recipe.training for run in runs]
-    missing = [fault for model in _distinct(one.model for one in trainings) for fault in missing_weights(model)]
-    read = _distinct(run.recipe.training.data for run in runs if run.row.train)
-    missing += [fault for data in read for fault in find_training_data(data, None).missing]
+    missing = _distinct(fault for run in runs for fault in missing_for(run.recipe.training, trained=run.row.train))
     missing += [fault for name in datasets for fault in _missing_dataset(recipe, name)]
     counts = trained_numbers(trainings)
     listed = [
@@ -198,9 +208,10 @@ def _missing_dataset(recipe: AblateRecipe, name: str) -> list[str]:
     return []
 
 
-def _training(base: str, row: RowRecipe, later: int) -> SamRecipe:
+def _training(base: str, row: RowRecipe, later: int) -> SamRecipe | LlavaRecipe:
     """The base recipe with the row's settings, its seed raised; raises UserError that names the row for faulty ones."""
-    recipe = load_recipe(SamRecipe, find_recipe(base), list(row.overrides.items()), origin=f"row {row.row}, overrides")
+    schemas: tuple[type[SamRecipe] | type[LlavaRecipe], ...] = (SamRecipe, LlavaRecipe)
+    recipe = load_recipe(schemas, find_recipe(base), list(row.overrides.items()), origin=f"row {row.row}, overrides")
     return recipe.model_copy(update={"seed": recipe.seed + later})
 
 

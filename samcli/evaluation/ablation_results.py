@@ -11,7 +11,7 @@ from samcli.evaluation.judging import is_captioned
 from samcli.evaluation.predictions import read_predictions
 from samcli.evaluation.statistics import Evidence, average_of, compare, estimate, part_of
 from samcli.evaluation.tasks import LINKING
-from samcli.recipe import AblateRecipe, Row
+from samcli.recipe import AblateRecipe, Row, SamRecipe
 
 CAPTIONS = "captions"
 """The average over all datasets of all tasks that are scored as captions."""
@@ -45,13 +45,20 @@ def summarise(recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[Data
         if row.row in found:
             scores = {name: _scores(row.row, name, found, recipe.compared) for name in found[row.row]}
             of = of_row[row.row]
-            guidance = of[0].recipe.training.guidance
-            layers = {"layers": [guidance.from_layer, guidance.to_layer]} if guidance.enabled else {}
+            layers = _layers(of[0])
             parts = {part: {name: scores[name] for name in names} for part, names in more.items() if names}
             in_full = {"datasets": {name: scores[name] for name in own}, **parts}
             rows.append({"row": row.row, "name": row.name, "seeds": len(of), **layers, **in_full})
     sizes = {dataset.name: len(dataset.samples) for dataset in datasets}
     return {"rows": rows, "n": sizes, "averaged": averaged, "paper": recipe.paper}
+
+
+def _layers(run: Run) -> dict[str, list[int]]:
+    """Between which layers a row's guidance acts, where it has any."""
+    training = run.recipe.training
+    if not isinstance(training, SamRecipe) or not training.guidance.enabled:
+        return {}
+    return {"layers": [training.guidance.from_layer, training.guidance.to_layer]}
 
 
 def _averages(datasets: Sequence[Dataset]) -> dict[str, list[Dataset]]:

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from transformers.utils import logging as transformers_logging
 
 from samcli.alignment.labels.eye import Eye
+from samcli.alignment.labels.eye_of_model import eye_of
 from samcli.alignment.labels.make import make_labels
 from samcli.alignment.labels.store import LabelStore
 from samcli.alignment.words import WordTable
@@ -21,7 +22,6 @@ from samcli.memory import enough_memory
 from samcli.model.features import Features, features_for
 from samcli.model.llava.load import PatchBase, load_patch_base
 from samcli.model.llava.model import PatchAlignedModel
-from samcli.model.llava.processor import PatchProcessor
 from samcli.model.traits import write_traits
 from samcli.recipe import DataRecipe
 from samcli.recipe_alignment import LlavaRecipe, ObjectiveRecipe, StageRecipe
@@ -89,7 +89,7 @@ def train_llava(
             check_same_inputs(out, found, accept_changes=accept_changes)
             write_json(out / INPUTS, found)
         model = PatchAlignedModel(base.model)
-        store = _labels(recipe, inputs[PROJECTOR], eye_of(base.processor, model.grid))
+        store = _labels(recipe, inputs[PROJECTOR], eye_of(recipe.model))
     with enough_memory(f"with {base.name} in {recipe.model.dtype} on {accelerator.device}", _LESS_MEMORY):
         model.place(accelerator.device)
     kept = shared or KeptFeatures()
@@ -123,12 +123,6 @@ def find_inputs(data: DataRecipe) -> Inputs:
     samples, directory = training_samples(data)
     check_samples(samples)
     return Inputs(samples, directory)
-
-
-def eye_of(processor: PatchProcessor, grid: int) -> Eye:
-    """How a model of so many patches a side looks at pictures."""
-    framing = processor.framing
-    return Eye(framing.side, framing.side // grid, framing.crop)
 
 
 def _identity(base: PatchBase, inputs: dict[str, Inputs]) -> dict[str, str]:

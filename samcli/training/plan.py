@@ -107,6 +107,12 @@ def trained_numbers(recipes: Sequence[SamRecipe]) -> list[int | None]:
     return counts
 
 
+def missing_for(recipe: SamRecipe, *, trained: bool) -> list[str]:
+    """What a run of the recipe lacks: its base's weights and, where it is `trained`, its data."""
+    data = find_training_data(recipe.data, None).missing if trained else []
+    return [*missing_weights(recipe.model), *data]
+
+
 def _meta_base(settings: ModelRecipe) -> InstructBlipForConditionalGeneration | None:
     config = _config(settings)
     if config is None:

@@ -109,6 +109,27 @@ def _attention(directory: Path) -> dict[str, Any]:
     return {"attn_implementation": "eager"} if traits is not None and traits.world else {}
 
 
+def patch_identity(settings: LlavaModelRecipe) -> dict[str, str]:
+    """What tells the base that a recipe names from others of its name. Raises UserError when it isn't there."""
+    if settings.base == TINY:
+        return base_identity(tiny_directory())
+    if settings.base is not None:
+        return base_identity(patch_directory(settings.base, settings.revision))
+    return _identity_of_parts(*_parts(settings))
+
+
+def _parts(settings: LlavaModelRecipe) -> tuple[Path, Path]:
+    vision, llm = (
+        _directory(str(part), None, (*DESCRIPTION, "*.safetensors")) for part in (settings.vision, settings.llm)
+    )
+    return vision, llm
+
+
+def _identity_of_parts(vision: Path, llm: Path) -> dict[str, str]:
+    parts = {"vision": base_identity(vision), "llm": base_identity(llm)}
+    return {f"{part}_{key}": value for part, found in parts.items() for key, value in found.items()}
+
+
 def patch_directory(name: str, revision: str | None, *, weights: bool = True) -> Path:
     """The directory of a LLaVA, fetched from the hub if need be. Raises UserError for anything else."""
     directory = _directory(name, revision, DESCRIPTION)
@@ -128,8 +149,7 @@ def _directory(name: str, revision: str | None, files: tuple[str, ...]) -> Path:
 
 
 def _of_parts(settings: LlavaModelRecipe, name: str, seed: int) -> PatchBase:
-    files = (*DESCRIPTION, "*.safetensors")
-    vision, llm = (_directory(str(part), None, files) for part in (settings.vision, settings.llm))
+    vision, llm = _parts(settings)
     dtype = getattr(torch, settings.dtype)
     both = AutoModel.from_pretrained(vision, dtype=dtype, use_safetensors=True, trust_remote_code=False)
     tower = getattr(both, "vision_model", both)
@@ -137,9 +157,4 @@ def _of_parts(settings: LlavaModelRecipe, name: str, seed: int) -> PatchBase:
     tokenizer = AutoTokenizer.from_pretrained(llm)
     processor = PatchProcessor(load_image_processor(str(vision)), tokenizer)
     llava = join_parts(tower, language, tokenizer, settings.feature_layer, seed)
-    identity = {
-        f"{part}_{key}": value
-        for part, path in (("vision", vision), ("llm", llm))
-        for key, value in base_identity(path).items()
-    }
-    return PatchBase(llava, processor, name, identity)
+    return PatchBase(llava, processor, name, _identity_of_parts(vision, llm))

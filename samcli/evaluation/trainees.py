@@ -1,0 +1,86 @@
+"""The models of an ablation's runs, of either family: how each is trained, and how it answers afterwards."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from samcli.evaluation.own_answers import SeenBatches
+from samcli.model.adapter import find_adapter
+from samcli.model.captioner import Captioner
+from samcli.model.llava.load import load_patch_base, load_patch_model
+from samcli.model.llava.model import PatchAlignedModel
+from samcli.model.load import load_base, resolve_device
+from samcli.recipe import ModelRecipe, SamRecipe
+from samcli.recipe_alignment import LlavaModelRecipe, LlavaRecipe
+from samcli.training.llava_run import MODEL, KeptFeatures, train_llava
+from samcli.training.loop import new_accelerator
+from samcli.training.sam_run import Shared, lent, train_sam
+
+FINAL, ALIGNED = "", "after stage 1"
+"""What is measured of a run: its model, and of a LLaVA also the one between its two stages."""
+
+
+class Trainee(Protocol):
+    """A base and what rows on it share."""
+
+    seen: SeenBatches
+
+    def train(self, recipe: Any, out: Path) -> None:
+        """Carry out, or go on with, the training of a recipe in `out`."""
+        ...
+
+    def captioner(self, recipe: Any, trained: Path | None) -> Any:
+        """A context in which the model trained in that directory, or the bare base, answers."""
+        ...
+
+
+class SamTrainee:
+    """InstructBLIP with what a method adds; all rows use one base in memory, one after the other."""
+
+    def __init__(self, model: ModelRecipe) -> None:
+        self.shared = Shared(load_base(model, resolve_device(model.device)))
+        self.seen: SeenBatches = {}
+
+    def train(self, recipe: SamRecipe, out: Path) -> None:
+        """Write `out/adapter`."""
+        train_sam(recipe, out, shared=self.shared)
+
+    @contextmanager
+    def captioner(self, recipe: SamRecipe, trained: Path | None) -> Iterator[Captioner]:
+        """The base gets its own projection back afterwards."""
+        base = self.shared.base
+        adapter = find_adapter(str(trained / "adapter")) if trained is not None else None
+        with lent(base, adapter.method if adapter is not None else recipe.method) as model:
+            if adapter is not None:
+                adapter.load_into(model)
+            model.eval().place(resolve_device(recipe.model.device))
+            name = adapter.name if adapter is not None else None
+            yield Captioner(model, base.processor, base.name, name, base.traits, recipe.text)
+
+
+class LlavaTrainee:
+    """LLaVAs of one base; each row has weights of its own, but the frozen tower sees the same for all."""
+
+    def __init__(self, model: LlavaModelRecipe) -> None:
+        self.kept, self.seen = KeptFeatures(), SeenBatches()
+
+    def train(self, recipe: LlavaRecipe, out: Path) -> None:
+        """Write `out/model`."""
+        train_llava(recipe, out, new_accelerator(recipe.model.device), shared=self.kept)
+
+    @contextmanager
+    def captioner(self, recipe: LlavaRecipe, trained: Path | None) -> Iterator[Captioner]:
+        """The model after both stages, or the base with a new projector."""
+        place = resolve_device(recipe.model.device)
+        if trained is not None:
+            yield load_patch_model(str(trained / MODEL), None, recipe.model.dtype, place)
+            return
+        base = load_patch_base(recipe.model, recipe.seed)
+        model = PatchAlignedModel(base.model).eval().place(place)
+        yield Captioner(model, base.processor, base.name, None, base.traits, recipe.text)
+
+
+def trainee_of(recipe: SamRecipe | LlavaRecipe) -> Trainee:
+    """What trains a recipe's model; its base is loaded or found."""
+    return LlavaTrainee(recipe.model) if isinstance(recipe, LlavaRecipe) else SamTrainee(recipe.model)
