@@ -181,7 +181,7 @@ def train(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train as the paper does (full, tiny/sam), align patch tokens (sea, patch-aligned), make the small base (tiny/base)."""
+    """Train guidance as the paper does (full, tiny/sam), patch tokens (sea, patch-aligned), or the small base."""
     from samcli.recipe import BaseRecipe, SamRecipe
     from samcli.recipe_alignment import LlavaRecipe
 

@@ -105,13 +105,7 @@ def further_runs(recipe: AblateRecipe, out: Path) -> list[Run]:
     return found
 
 
-def _run(
-    recipe: AblateRecipe,
-    row: RowRecipe,
-    later: int,
-    out: Path,
-    weights: Callable[[ModelRecipe | LlavaModelRecipe], dict[str, str]],
-) -> Run:
+def _run(recipe: AblateRecipe, row: RowRecipe, later: int, out: Path, weights: Weights) -> Run:
     training = _training(recipe.base, row, later)
     model = training.model
     settings = RunRecipe(

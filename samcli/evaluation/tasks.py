@@ -45,13 +45,13 @@ def is_of_the_world(name: str) -> bool:
 
 
 def datasets_of(task: str, names: Sequence[str]) -> list[str]:
-    """The datasets asked for, each once, as results name them; the task's world set when none is.
+    """The datasets asked for, each once, as results name them; the task's world set when none is (of alignment two: a picture, several).
 
     A name that isn't known stays: it is a directory in the released format. Raises UserError for a dataset of another
     task, and for world sets that don't exist.
     """
-    usual = WORLD_SETS[CAPTIONING if task == ALIGNMENT else task]
-    found = [_canonical(name.strip()) for name in names if name.strip()] or [usual]
+    usual = [WORLD_SETS[one] for one in ((CAPTIONING, LINKING) if task == ALIGNMENT else (task,))]
+    found = [_canonical(name.strip()) for name in names if name.strip()] or usual
     for name in found if task != ALIGNMENT else ():
         if (of := _TASKS.get(name, task)) != task:
             raise UserError(f"{name} belongs to {of}, not to {task} ({', '.join(known_datasets(task))}): --task {of}")
