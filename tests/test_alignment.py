@@ -32,6 +32,7 @@ from samcli.evaluation.alignment.sample_measures import Ruler
 from samcli.evaluation.alignment.truth import Named, Truth, of_things
 from samcli.evaluation.command import run_evaluation
 from samcli.evaluation.statistics import estimate
+from samcli.evaluation.tasks import datasets_of
 from samcli.model.captioner import Captioner
 from samcli.model.llava.model import PatchAlignedModel
 from samcli.model.llava.parts import of_instructblip
@@ -364,6 +365,11 @@ def test_a_baseline_takes_the_place_of_the_model_without_guidance(data: Path, tm
         evaluate_alignment(fewer, tmp_path / "fewer", baseline=tmp_path / "first", captioner=q_former())
     with pytest.raises(UserError, match="expected the directory of a finished"):
         evaluate_alignment(recipe(data), tmp_path / "other", baseline=tmp_path / "nothing", captioner=q_former())
+
+
+def test_datasets_of_any_task_can_be_measured() -> None:
+    assert datasets_of("alignment", ()) == ["world-captions", "world-mmlink"]
+    assert datasets_of("alignment", ("WORLD-links", "vist", "links")) == ["world-links", "VIST", "links"]
 
 
 def test_what_cant_be_looked_into_is_refused(data: Path, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ WORLD_SETS = {
 }
 """The set of the embedded world that each task is asked on when no dataset is named."""
 _OF_THE_WORLD = {name: task for task, name in WORLD_SETS.items()} | {"world-links": LINKING}
+_USUAL: dict[str, list[str]] = {task: [name] for task, name in WORLD_SETS.items()}
+_USUAL[ALIGNMENT] = [WORLD_SETS[CAPTIONING], WORLD_SETS[LINKING]]  # of one picture and of several
 _TASKS = {source.directory: source.task for source in SOURCES} | _OF_THE_WORLD
 
 
@@ -45,13 +47,12 @@ def is_of_the_world(name: str) -> bool:
 
 
 def datasets_of(task: str, names: Sequence[str]) -> list[str]:
-    """The datasets asked for, each once, as results name them; the task's world set when none is (of alignment two: a picture, several).
+    """The datasets asked for, each once, as results name them; the task's world set when none is.
 
     A name that isn't known stays: it is a directory in the released format. Raises UserError for a dataset of another
     task, and for world sets that don't exist.
     """
-    usual = [WORLD_SETS[one] for one in ((CAPTIONING, LINKING) if task == ALIGNMENT else (task,))]
-    found = [_canonical(name.strip()) for name in names if name.strip()] or usual
+    found = [_canonical(name.strip()) for name in names if name.strip()] or _USUAL[task]
     for name in found if task != ALIGNMENT else ():
         if (of := _TASKS.get(name, task)) != task:
             raise UserError(f"{name} belongs to {of}, not to {task} ({', '.join(known_datasets(task))}): --task {of}")
