@@ -7,6 +7,7 @@ from samcli.synth.photos.stage import Setting
 from samcli.text_store import TextStore
 
 USAGE = "api-usage.sqlite"
+_TRIES_AT_FIRST = 3  # some seconds, where nobody listens
 
 
 def language_model(name: str, revision: str | None, setting: Setting) -> LanguageModel:
@@ -17,10 +18,14 @@ def language_model(name: str, revision: str | None, setting: Setting) -> Languag
 def check_endpoint(setting: Setting) -> None:
     """Ask the endpoint that is to write answers, if one is; raises UserError where it doesn't reply.
 
-    Before anything is painted: answers come late in the making of a sample.
+    Before anything is painted: answers come late in the making of a sample. With less patience than they are asked for
+    with, since somebody may be waiting.
     """
-    if setting.recipe.describe.writer.startswith(API):
-        language_model(setting.recipe.describe.writer, None, setting).check()
+    recipe = setting.recipe
+    if recipe.describe.writer.startswith(API):
+        api = recipe.api.model_copy(update={"tries": min(recipe.api.tries, _TRIES_AT_FIRST)})
+        soon = Setting(recipe.model_copy(update={"api": api}), setting.out)
+        language_model(recipe.describe.writer, None, soon).check()
 
 
 def _backend(name: str, revision: str | None, setting: Setting) -> Backend:
