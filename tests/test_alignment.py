@@ -22,7 +22,7 @@ from samcli.alignment.lens import Seen, context_of, look, without_context
 from samcli.data.batch import Batch
 from samcli.data.sample import Sample, write_annotations
 from samcli.errors import Interrupted, UserError
-from samcli.evaluation.alignment import run
+from samcli.evaluation.alignment import measuring
 from samcli.evaluation.alignment.drawing import Said, patch_picture, token_picture
 from samcli.evaluation.alignment.looking import Looked, look_at
 from samcli.evaluation.alignment.measure_file import read_measures
@@ -334,7 +334,7 @@ def test_a_signal_stops_it_with_all_that_is_made(data: Path, tmp_path: Path, mon
         os.kill(os.getpid(), signal.SIGTERM)
         return look_at(*given)
 
-    monkeypatch.setattr(run, "look_at", stops)
+    monkeypatch.setattr(measuring, "look_at", stops)
     with pytest.raises(Interrupted, match=r"stopped after 3 of 7 samples, kept in .*links\.jsonl"):
         evaluate_alignment(recipe(data), tmp_path / "run", captioner=q_former())
     assert len(read_measures(measured(tmp_path / "run"))) == AT_ONCE

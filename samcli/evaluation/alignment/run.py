@@ -1,16 +1,17 @@
 """`sam eval --task alignment` from end to end: look at the samples, measure, compare, draw."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from samcli import __version__
 from samcli.alignment.lens import context_of
 from samcli.alignment.measures import PICKS, TOP
-from samcli.console import progress, say, warn
-from samcli.errors import Interrupted, UserError
-from samcli.evaluation.alignment.looking import eye_of, look_at
-from samcli.evaluation.alignment.measure_file import MEASURES, WITHOUT_CONTEXT, MeasureFile, read_measures
+from samcli.console import say, warn
+from samcli.errors import UserError
+from samcli.evaluation.alignment.looking import eye_of
+from samcli.evaluation.alignment.measure_file import MEASURES, WITHOUT_CONTEXT, read_measures
+from samcli.evaluation.alignment.measuring import measure_samples, ruler_for
 from samcli.evaluation.alignment.page import write_page
 from samcli.evaluation.alignment.pictures import draw_samples
 from samcli.evaluation.alignment.results import (
@@ -19,8 +20,6 @@ from samcli.evaluation.alignment.results import (
     evidence_of_measures,
     measures_entry,
 )
-from samcli.evaluation.alignment.sample_measures import Ruler
-from samcli.evaluation.alignment.truth import Truth
 from samcli.evaluation.baseline import versus
 from samcli.evaluation.control import LABELS
 from samcli.evaluation.own_subject import OwnSubject
@@ -33,11 +32,9 @@ from samcli.files import read_json, write_json
 from samcli.model.captioner import Captioner
 from samcli.recipe import EvalRecipe
 from samcli.run_directory import RESULTS, held
-from samcli.signals import listening
 
 PROTOCOL = "alignment"
 REPORT, PICTURES = "report", "pictures"
-_DIGITS = 6  # of a measure, as it is kept
 Lines = Mapping[str, Sequence[Mapping[str, Any]]]  # of `read_measures`, by dataset
 
 
@@ -65,7 +62,12 @@ def evaluate_alignment(
         if subject.world and any(not is_of_the_world(name) for name in asked):
             warn(f"{subject.name} knows only its own drawn world: measures on anything else mean nothing")
         open_evaluation(out, recipe, subject.weights, overwrite)
-        lines = {name: _measured(subject.captioner, one, out, recipe.batch_size) for name, one in asked.items()}
+        for one in asked.values():
+            warn_of_missing(one)
+        lines = {
+            name: measure_samples(subject.captioner, name, one.samples, _kept(out, name), recipe.batch_size)
+            for name, one in asked.items()
+        }
         results = _results(recipe, subject, asked, lines, earlier)
         write_json(out / RESULTS, results)
         if report:
@@ -85,44 +87,6 @@ def _subject(recipe: EvalRecipe, captioner: Captioner | None) -> OwnSubject:
             "show: tiny, a directory, a hub id or a .pth"
         )
     return subject
-
-
-def _measured(captioner: Captioner, asked: Questions, out: Path, batch_size: int) -> list[dict[str, Any]]:
-    """The measures of a dataset's samples, as `out/measures` keeps them; those that are missing are made."""
-    warn_of_missing(asked)
-    path, samples = _kept(out, asked.name), asked.samples
-    file = MeasureFile(path, samples, batch_size)
-    with listening() as stop, progress(asked.name, len(samples), file.done) as advance:
-        ruler = _ruler(captioner, asked) if file.done < len(samples) else None
-        while ruler is not None and file.done < len(samples):
-            looked = look_at(captioner, samples[file.done : file.done + batch_size])
-            parts = {MEASURES: looked.seen, WITHOUT_CONTEXT: looked.alone}
-            found = {
-                part: iter(ruler.measure(looked.samples, seen)) for part, seen in parts.items() if seen is not None
-            }
-            file.add([_line(fault, found) for fault in looked.faults])
-            advance(len(looked.faults))
-            if stop.signal_number is not None:
-                done = f"stopped after {file.done} of {len(samples)} samples, kept in {path}; the same command goes on"
-                raise Interrupted(stop.signal_number, done)
-    return read_measures(path)
-
-
-def _ruler(captioner: Captioner, asked: Questions) -> Ruler:
-    truth = Truth.of(asked.samples, eye_of(captioner))
-    return Ruler(captioner.model.word_embeddings(), captioner.processor.tokenizer, truth)
-
-
-def _line(fault: str | None, found: Mapping[str, Iterator[Mapping[str, float | None]]]) -> dict[str, Any]:
-    """What is kept of the next sample."""
-    if fault is not None:
-        return {"error": fault, MEASURES: {}}
-    own = {part: next(of_samples) for part, of_samples in found.items()}
-    kept = {
-        part: {name: None if value is None else round(value, _DIGITS) for name, value in measures.items()}
-        for part, measures in own.items()
-    }
-    return {"error": None} | kept
 
 
 def _kept(run: Path, dataset: str) -> Path:
@@ -204,7 +168,7 @@ def _signature(recipe: EvalRecipe, asked: Mapping[str, Questions]) -> str:
 def _report(captioner: Captioner, asked: Mapping[str, Questions], out: Path, results: Mapping[str, Any]) -> None:
     """Draw the first samples of each dataset, and write the page."""
     shown = {
-        name: draw_samples(captioner, _ruler(captioner, one), one.samples, out / PICTURES / name)
+        name: draw_samples(captioner, ruler_for(captioner, one.samples), one.samples, out / PICTURES / name)
         for name, one in asked.items()
     }
     write_page(out, alignment_table(results), shown, patches=eye_of(captioner) is not None)
