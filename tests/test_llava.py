@@ -1,0 +1,193 @@
+"""The projector family: the same numbers as transformers' own LLaVA, and the same words."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import InstructBlipForConditionalGeneration
+
+from samcli.data.batch import IMAGE, Batch
+from samcli.errors import UserError
+from samcli.model.find import is_patch_model
+from samcli.model.llava.framing import Framing
+from samcli.model.llava.load import load_patch_base
+from samcli.model.llava.model import PatchAlignedModel
+from samcli.model.llava.parts import draw_projector, siglip_of
+from samcli.model.llava.processor import IMAGE_TOKEN, PatchProcessor
+from samcli.model.load import load_model
+from samcli.recipe import DecodingRecipe
+from samcli.recipe_alignment import LlavaModelRecipe, PatchTextRecipe
+from tests.small_llava import SIDE, save_small_llava, small_images, small_llava, small_llm
+from tests.small_models import save_small, small_base, small_sizes
+
+GREEDY = DecodingRecipe(beams=1, max_length=8, repetition_penalty=1.0)
+QUESTION, ANSWER = "what do both pictures show", "a red cat on the sofa"
+
+
+def pictures(count: int, size: tuple[int, int] = (SIDE, SIDE)) -> list[Image.Image]:
+    rng = np.random.default_rng(0)
+    return [Image.fromarray(rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)) for _ in range(count)]
+
+
+def written_out(processor: PatchProcessor, batch: Batch, patches: int, row: int) -> list[int]:
+    """A prompt as transformers wants it: `<image>` once for each visual token."""
+    image = processor.tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
+    ids = batch.prompt_ids[row][batch.prompt_mask[row].bool()].tolist()
+    return [one for token in ids for one in ([image] * patches if token == IMAGE else [token])]
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+@pytest.mark.parametrize("images", [1, 2])
+def test_loss_and_logits_are_those_of_transformers(kind: str, images: int) -> None:
+    llava, processor = small_llava(kind)
+    model = PatchAlignedModel(llava)
+    batch = processor.batch([pictures(images)], [QUESTION], [ANSWER])
+    prompt = written_out(processor, batch, model.queries, 0)
+    answer = batch.answer_ids[0].tolist() if batch.answer_ids is not None else []
+    labels = torch.tensor([[-100] * len(prompt) + answer])
+    theirs = llava(input_ids=torch.tensor([prompt + answer]), pixel_values=batch.pixel_values, labels=labels)
+    torch.testing.assert_close(model(batch), theirs.loss, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_gradients_of_the_second_stage_are_those_of_transformers(tied: bool) -> None:
+    llava, processor = small_llava(tied=tied)
+    model = PatchAlignedModel(llava)
+    model.train_projector(with_llm=True)
+    batch = processor.batch([pictures(2)], [QUESTION], [ANSWER])
+    model(batch).backward()
+    ours = {name: one.grad.clone() for name, one in model.trained_parameters() if one.grad is not None}
+    llava.zero_grad()
+    prompt, answer = written_out(processor, batch, model.queries, 0), batch.answer_ids[0].tolist()  # type: ignore[index]
+    labels = torch.tensor([[-100] * len(prompt) + answer])
+    llava(input_ids=torch.tensor([prompt + answer]), pixel_values=batch.pixel_values, labels=labels).loss.backward()
+    assert ours.keys() == {name for name, one in llava.named_parameters() if one.grad is not None}
+    for name, gradient in ours.items():
+        torch.testing.assert_close(gradient, dict(llava.named_parameters())[name].grad, rtol=1e-3, atol=1e-6)
+
+
+def test_batches_of_unlike_samples_are_their_samples() -> None:
+    llava, processor = small_llava()
+    model = PatchAlignedModel(llava)
+    groups = [pictures(1), pictures(3), pictures(2)]
+    together = processor.batch(groups, [QUESTION] * 3, [ANSWER] * 3)
+    alone = [model(processor.batch([group], [QUESTION], [ANSWER])) for group in groups]
+    torch.testing.assert_close(model(together), torch.stack(alone).mean())
+    answers = processor.decode(model.generate(processor.batch(groups, [QUESTION] * 3), GREEDY))
+    single = [model.generate(processor.batch([group], [QUESTION]), GREEDY) for group in groups]
+    assert answers == [processor.decode(ids)[0] for ids in single]
+    assert any(answers)
+
+
+def test_greedy_answers_are_those_of_transformers() -> None:
+    llava, processor = small_llava()
+    model = PatchAlignedModel(llava)
+    batch = processor.batch([pictures(2)], [QUESTION])
+    prompt = torch.tensor([written_out(processor, batch, model.queries, 0)])
+    whole: Any = llava
+    theirs = whole.generate(
+        input_ids=prompt, pixel_values=batch.pixel_values, max_new_tokens=GREEDY.max_length - 1, do_sample=False
+    )
+    ours = model.generate(batch, GREEDY)
+    assert ours[0, 1:].tolist() == theirs[0, prompt.shape[1] :].tolist()
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+@pytest.mark.parametrize("size", [(SIDE, SIDE), (90, 50), (41, 77)])
+def test_pictures_are_framed_as_the_checkpoint_says(kind: str, size: tuple[int, int]) -> None:
+    images = small_images(kind)
+    made = Framing.of(images).pixels(pictures(2, size))
+    theirs = images(pictures(2, size), return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(made, theirs, rtol=0, atol=1e-6)
+
+
+def test_a_frame_that_is_no_square_is_one_line() -> None:
+    images = small_images("siglip")
+    images.size = {"height": 32, "width": 48}
+    with pytest.raises(UserError, match="a square of one size is needed"):
+        Framing.of(images)
+
+
+def test_prompts_follow_their_template() -> None:
+    _, processor = small_llava()
+
+    def prompt(settings: PatchTextRecipe, instruction: str = QUESTION) -> str:
+        ids = processor.texts([instruction], [ANSWER], settings, [2])["prompt_ids"][0]
+        names = ["<image>" if one == IMAGE else processor.tokenizer.decode([one]) for one in ids.tolist()]
+        return " ".join(names).replace("<unk>", "\n")
+
+    assert prompt(PatchTextRecipe()) == "<s> <image> <image> what do both pictures show"
+    assert prompt(PatchTextRecipe(prompt_tokens=2)) == "<s> <image> <image> pictures show"
+    assert prompt(PatchTextRecipe(), f"{IMAGE_TOKEN}a cat{IMAGE_TOKEN}") == "<s> <image> <image> a cat"
+    spoken = prompt(PatchTextRecipe(template="vicuna")).replace(" ", "")
+    assert spoken.startswith("<s>USER:<image><image>")
+    assert spoken.endswith("ASSISTANT:")
+
+
+def test_the_first_stage_trains_the_projector_alone() -> None:
+    llava, _ = small_llava()
+    model = PatchAlignedModel(llava)
+    assert {name.split(".")[1] for name, _ in model.trained_parameters()} == {"multi_modal_projector"}
+    model.train_projector(with_llm=True)
+    trained = {name for name, _ in model.trained_parameters()}
+    assert any(".language_model." in name for name in trained)
+    assert not any(".vision_tower." in name for name in trained)
+    assert not llava.model.vision_tower.training
+
+
+def test_a_projector_is_drawn_from_its_seed() -> None:
+    llava, _ = small_llava()
+    drawn = []
+    for seed in (0, 1, 0):
+        draw_projector(llava, seed)
+        drawn.append(llava.model.multi_modal_projector.linear_2.weight.clone())
+    assert torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0], drawn[1])
+
+
+def test_the_small_tower_is_instructblips_without_its_class_token() -> None:
+    base: InstructBlipForConditionalGeneration = small_base(small_sizes(vision_layers=2))
+    tower = siglip_of(base.vision_model)
+    own = base.vision_model
+    with torch.no_grad():
+        pixels = torch.randn(2, 3, 32, 32)
+        embedded = own.embeddings(pixels)[:, 1:]
+        torch.testing.assert_close(tower.embeddings(pixels), embedded)
+        mine, theirs = tower.encoder.layers[0](embedded, None), own.encoder.layers[0](embedded)
+    torch.testing.assert_close(mine, theirs)
+
+
+def test_a_llava_on_disk_captions_like_any_model(tmp_path: Path) -> None:
+    directory = save_small_llava(tmp_path / "llava")
+    assert is_patch_model(directory)
+    captioner = load_model(str(directory), device="cpu")
+    assert captioner.caption(pictures(2), QUESTION, GREEDY) == captioner.caption(pictures(2), QUESTION, GREEDY)
+    assert (captioner.traits.template, captioner.adapter) == ("vicuna", None)
+    with pytest.raises(UserError, match="takes no adapter"):
+        load_model(str(directory), "tiny", device="cpu")
+
+
+def test_parts_make_a_llava(tmp_path: Path) -> None:
+    whole, processor = small_llava()
+    whole.model.vision_tower.save_pretrained(tmp_path / "clip")
+    small_images("clip").save_pretrained(tmp_path / "clip")
+    small_llm(len(processor.tokenizer) - 1).save_pretrained(tmp_path / "llm")
+    processor.tokenizer.save_pretrained(tmp_path / "llm")
+    parts = LlavaModelRecipe(base=None, vision=str(tmp_path / "clip"), llm=str(tmp_path / "llm"))
+    base = load_patch_base(parts, seed=3)
+    batch = processor.batch([pictures(2)], [QUESTION], [ANSWER])
+    assert base.processor.batch([pictures(2)], [QUESTION]).prompt_ids.tolist() == batch.prompt_ids.tolist()
+    theirs, ours = PatchAlignedModel(whole)(batch), PatchAlignedModel(base.model)(batch)
+    torch.testing.assert_close(ours, theirs)
+    assert base.identity.keys() == {"vision_base", "llm_base"}
+
+
+def test_another_kind_of_model_is_one_line(tmp_path: Path) -> None:
+    save_small(tmp_path / "blip", small_sizes())
+    with pytest.raises(UserError, match="is a instructblip model; needed is a LLaVA"):
+        load_patch_base(LlavaModelRecipe(base=str(tmp_path / "blip")), 0)
+    with pytest.raises(UserError, match="neither `tiny`, nor a directory, nor a hub id"):
+        load_patch_base(LlavaModelRecipe(base=str(tmp_path / "nothing")), 0)
