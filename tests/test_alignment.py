@@ -180,6 +180,9 @@ def test_what_isnt_known_isnt_held_against_a_model() -> None:
     assert Truth.of([unrecorded], EYE).patches is None
     assert Truth.of([sample_of()], None).patches is None
     assert Named.of(strange) is None
+    for records in ("a sofa", [["a sofa"]], [[{"category": "sofa"}]]):  # as other makers of sets have them
+        other = sample_of(things=records)
+        assert (Truth.of([other], EYE), Named.of(other)) == (Truth(()), None)
 
 
 def test_words_by_which_pictures_are_named() -> None:

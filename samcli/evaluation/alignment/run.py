@@ -114,10 +114,10 @@ def _results(
 ) -> dict[str, Any]:
     """In the shape of all results: the model, and beside it the same without context where it has one."""
     name = subject.name + LABELS[recipe.control]
-    without = f"{name} without {context_of(subject.captioner.model)}"
-    own, parts = {}, {name: MEASURES}
-    if any(WITHOUT_CONTEXT in line for found in lines.values() for line in found):
-        parts[without] = WITHOUT_CONTEXT
+    context = context_of(subject.captioner.model)
+    without = f"{name} without {context}"
+    parts = {name: MEASURES} | ({without: WITHOUT_CONTEXT} if context is not None else {})
+    own = {}
     for label, part in parts.items():
         entries = {dataset: measures_entry(found, part, recipe.seed) for dataset, found in lines.items()}
         own[label] = {"datasets": entries, "average": average_of_entries(entries)}
@@ -125,7 +125,7 @@ def _results(
     if earlier is not None:
         baseline = earlier[0] if earlier[0] != name else f"{earlier[0]}, earlier"
         _compare(own[name], lines, MEASURES, baseline, earlier[1], MEASURES, recipe.seed)
-    elif without in parts:
+    elif context is not None:
         baseline = without
         _compare(own[name], lines, MEASURES, baseline, lines, WITHOUT_CONTEXT, recipe.seed)
     more = {"weights": subject.weights, "world": subject.world, "control": recipe.control}

@@ -10,6 +10,7 @@ from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.patch_labels import PatchLabels
 from samcli.alignment.labels.world import RECORDS, WorldLabels, label_words
 from samcli.data.sample import Sample
+from samcli.evaluation.tasks import shared_thing
 from samcli.synth.world.scenes import WEATHERS
 from samcli.synth.world.things import Thing
 
@@ -27,7 +28,7 @@ class Truth:
     @classmethod
     def of(cls, samples: Sequence[Sample], eye: Eye | None) -> "Truth":
         """What is known of these samples; `eye` is how the model sees patches, None for one without patches."""
-        of_the_world = all("things" in sample.provenance for sample in samples)
+        of_the_world = all(_things_in(sample) is not None for sample in samples)
         recorded = of_the_world and all(RECORDS in sample.provenance for sample in samples)
         own = [replace(sample, images=_own_pictures(sample)) for sample in samples]
         return cls(label_words() if of_the_world else (), WorldLabels(own, eye) if recorded and eye else None)
@@ -67,9 +68,16 @@ class Named:
     @classmethod
     def of(cls, sample: Sample) -> "Named | None":
         """From the record of a linking sample; None for others."""
-        if "shared" not in sample.provenance:
+        pictures = _things_in(sample)
+        if pictures is None or "shared" not in sample.provenance:
             return None
-        shared = Thing.from_json(sample.provenance["shared"])
-        own = frozenset(shared.words)
-        pictures = ([Thing.from_json(record) for record in records] for records in sample.provenance["things"])
+        own = frozenset(shared_thing(sample).words)
         return cls(own, tuple(frozenset(w for thing in things for w in thing.words) - own for things in pictures))
+
+
+def _things_in(sample: Sample) -> list[list[Thing]] | None:
+    """The world's things in each of a sample's pictures; None where its record doesn't tell."""
+    try:
+        return [[Thing.from_json(record) for record in records] for records in sample.provenance["things"]]
+    except (KeyError, TypeError):
+        return None
