@@ -16,8 +16,8 @@ from samcli.html_page import html_page
 
 PAGE = "index.html"
 _OF_PATCHES = (
-    "On each patch the word whose embedding its visual token is nearest to; framed in green where it is true of the patch "
-    "or, where only that is known, of the thing that the pictures share."
+    "On each patch the word whose embedding its visual token is nearest to; framed in green where it is true of the "
+    "patch or, where only that is known, of the thing that the pictures share."
 )
 _OF_TOKENS = (
     "Below each picture, token by token, the word whose embedding it is nearest to. Green: of the thing that the "
