@@ -390,6 +390,9 @@ class AblateRecipe(Section):
     seeds: Positive = Field(3, description="training seeds: as many, from the training recipe's own on")
     tasks: tuple[Task, ...] = Field(("linking",), description="tasks, each on all of its datasets")
     datasets: tuple[str, ...] = Field((), description="datasets; empty: the world set of each task")
+    measured: tuple[str, ...] = Field(
+        (), description="datasets on which visual tokens are measured, as `sam eval --task alignment` does; empty: none"
+    )
     decoding: DecodingChanges = DecodingChanges()
     batch_size: Positive = Field(20, description="samples answered at once")
     limit: Positive | None = Field(None, description="samples of each dataset; null: all")

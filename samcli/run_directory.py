@@ -36,7 +36,7 @@ _MADE: dict[str | None, tuple[str, ...]] = {
     "cases": (RESULTS, "models", "figures"),
     "survey": (RESULTS,),
     "ablate": (RESULTS, "row-*", "figures"),
-    None: (RESULTS, "predictions", "train"),
+    None: (RESULTS, "predictions", "measures*", "train"),
 }
 # A run that wrote these alone made nothing yet.
 _NOTES = ("log.jsonl", "inputs.json", "sources.csv", "api-usage.sqlite", RECORD, RECIPE, ENVIRONMENT)

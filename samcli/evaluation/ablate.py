@@ -9,19 +9,29 @@ from typing import Any
 
 from samcli.console import say, warn
 from samcli.errors import UserError
-from samcli.evaluation.ablation_plan import RUN_RESUMED_WITH, Run, chosen, chosen_datasets, further_runs, plan_runs
+from samcli.evaluation.ablation_plan import (
+    FINAL,
+    RUN_RESUMED_WITH,
+    Run,
+    chosen,
+    chosen_datasets,
+    further_runs,
+    plan_runs,
+)
 from samcli.evaluation.ablation_results import Dataset, summarise
+from samcli.evaluation.alignment.measuring import measure_samples
 from samcli.evaluation.answer_file import AnswerFile
 from samcli.evaluation.entries import Answered, entry_of, report_failures
 from samcli.evaluation.figure5 import draw_figure5
 from samcli.evaluation.interval_plot import draw_intervals
 from samcli.evaluation.judging import check_samples
-from samcli.evaluation.own_answers import OwnAnswers
+from samcli.evaluation.own_answers import OwnAnswers, SeenBatches
 from samcli.evaluation.predict import here, predict
-from samcli.evaluation.tasks import load_dataset
+from samcli.evaluation.tasks import ALIGNMENT, load_dataset
 from samcli.evaluation.trainees import Trainee, trainee_of
 from samcli.files import write_json
 from samcli.lock import Busy, locked
+from samcli.model.captioner import Captioner
 from samcli.recipe import AblateRecipe, ModelRecipe, SamRecipe
 from samcli.recipe_alignment import LlavaModelRecipe, LlavaRecipe
 from samcli.recipe_file import changed_settings
@@ -67,17 +77,18 @@ def ablate(
     runs = plan_runs(recipe, out)
     wanted = chosen(runs, only)
     datasets = [_dataset(recipe, task, name) for task, name in chosen_datasets(recipe)]
+    measured = [_dataset(recipe, ALIGNMENT, name) for name in recipe.measured]
     with _opened(recipe, out, overwrite, whole=not only):
         for run in runs:
             if not (overwrite and run in wanted):
                 _check_run(run, datasets, goes_on_with=run in wanted)
         common = _Common()
-        busy = [run for run in wanted if not _carry_out_alone(run, datasets, common, overwrite=overwrite)]
-        left = [run for run in busy if not _carry_out_alone(run, datasets, common, overwrite=False)]
+        busy = [run for run in wanted if not _carry_out_alone(run, datasets, measured, common, overwrite=overwrite)]
+        left = [run for run in busy if not _carry_out_alone(run, datasets, measured, common, overwrite=False)]
         for run in left:
             say(f"{run.label}: another process is at work on it; the same command shows its row when it is done")
         with locked(out / ".results.lock", wait=True):  # who comes last sees all that the others finished
-            results = summarise(recipe, [*runs, *_further(recipe, out, datasets)], datasets)
+            results = summarise(recipe, [*runs, *_further(recipe, out, datasets)], datasets, measured)
             write_json(out / RESULTS, results)
             (draw_figure5 if recipe.paper == "figure5" else draw_intervals)(results, out / "figures")
         return results
@@ -143,7 +154,9 @@ def _check_run(run: Run, datasets: Sequence[Dataset], *, goes_on_with: bool) -> 
             )
 
 
-def _carry_out_alone(run: Run, datasets: Sequence[Dataset], common: _Common, *, overwrite: bool) -> bool:
+def _carry_out_alone(
+    run: Run, datasets: Sequence[Dataset], measured: Sequence[Dataset], common: _Common, *, overwrite: bool
+) -> bool:
     """Carry a run out, unless another process is at work on it or has finished it; False for the former."""
     with ExitStack() as stack:
         try:
@@ -153,12 +166,24 @@ def _carry_out_alone(run: Run, datasets: Sequence[Dataset], common: _Common, *, 
         if run.finished and not overwrite:
             say(f"{run.label}: finished already")
         else:
-            _carry_out(run, datasets, common, overwrite=overwrite)
+            _carry_out(run, datasets, measured, common, overwrite=overwrite)
     return True
 
 
-def _carry_out(run: Run, datasets: Sequence[Dataset], common: _Common, *, overwrite: bool) -> None:
-    """Train if need be, answer all datasets, and write the run's results last."""
+def _answer(run: Run, captioner: Captioner, dataset: Dataset, seen: SeenBatches) -> dict[str, Any]:
+    """Answer a dataset; return what the run's results say of it."""
+    at_once = run.recipe.batch_size
+    answers = OwnAnswers(captioner, dataset.name, run.recipe.decoding, at_once, seen)
+    made = predict(here(answers), dataset.name, dataset.samples, run.predictions(dataset.name), at_once)
+    answered = Answered(dataset.name, dataset.samples, made)
+    report_failures(answered)
+    return entry_of(dataset.task, answered)
+
+
+def _carry_out(
+    run: Run, datasets: Sequence[Dataset], measured: Sequence[Dataset], common: _Common, *, overwrite: bool
+) -> None:
+    """Train if need be, answer all datasets, measure visual tokens, and write the run's results last."""
     open_run(run.folder, run.recipe, overwrite=overwrite, may_change=RUN_RESUMED_WITH)
     training = run.recipe.training
     trainee = common.of(training)
@@ -168,13 +193,11 @@ def _carry_out(run: Run, datasets: Sequence[Dataset], common: _Common, *, overwr
         trainee.train(training, trained)
     say(f"{run.label}: answering {', '.join(dataset.name for dataset in datasets)}")
     entries = {}
-    with trainee.captioner(training, trained if run.row.train else None) as captioner:
-        for dataset in datasets:
-            path = run.predictions(dataset.name)
-            at_once = run.recipe.batch_size
-            answers = OwnAnswers(captioner, dataset.name, run.recipe.decoding, at_once, trainee.seen)
-            made = predict(here(answers), dataset.name, dataset.samples, path, at_once)
-            answered = Answered(dataset.name, dataset.samples, made)
-            report_failures(answered)
-            entries[dataset.name] = entry_of(dataset.task, answered)
+    for stage, opened in trainee.captioners(training, trained if run.row.train else None).items():
+        with opened() as captioner:
+            if stage == FINAL:
+                entries = {one.name: _answer(run, captioner, one, trainee.seen) for one in datasets}
+            for one in measured:
+                path = run.measures(one.name, stage)
+                measure_samples(captioner, one.name, one.samples, path, run.recipe.batch_size)
     write_json(run.folder / RESULTS, {"row": run.row.row, "name": run.row.name, "seed": run.seed, "datasets": entries})

@@ -20,6 +20,8 @@ from samcli.recipe_yaml import read_yaml
 from samcli.run_directory import RECIPE, RESULTS
 
 Settings = TypeVar("Settings")
+FINAL, ALIGNED = "", "after stage 1"
+"""The models of a run: the one that it ends with, and of a LLaVA perhaps the one between its stages."""
 Weights = Callable[[ModelRecipe | LlavaModelRecipe], dict[str, str]]
 RUN_RESUMED_WITH = tuple(f"training.{key}" for key in RESUMED_WITH)
 
@@ -36,6 +38,7 @@ class RunRecipe(BaseModel):
     decoding: DecodingRecipe
     batch_size: int
     limit: int | None
+    measured: tuple[str, ...] = ()
     weights: dict[str, str]  # of the base: `samcli.model.weights.base_identity`
 
 
@@ -56,6 +59,10 @@ class Run:
     def predictions(self, dataset: str) -> Path:
         """Its file of answers to a dataset."""
         return self.folder / "predictions" / f"{dataset}.jsonl"
+
+    def measures(self, dataset: str, stage: str) -> Path:
+        """The file of what was measured of its visual tokens, with the model of a stage."""
+        return self.folder / "-".join(filter(None, ["measures", *stage.split()])) / f"{dataset}.jsonl"
 
     @property
     def trained(self) -> bool:
@@ -116,6 +123,7 @@ def _run(recipe: AblateRecipe, row: RowRecipe, later: int, out: Path, weights: W
         decoding=recipe.decoding.over(_own_decoding(training)),
         batch_size=recipe.batch_size,
         limit=recipe.limit,
+        measured=recipe.measured,
         weights=weights(model),
     )
     return Run(row, training.seed, out / f"row-{row.row}" / f"seed-{training.seed}", settings)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from samcli.data.sample import Sample
-from samcli.evaluation.ablation_plan import Run
+from samcli.evaluation.ablation_plan import ALIGNED, FINAL, Run
+from samcli.evaluation.alignment.measure_file import read_measures
+from samcli.evaluation.alignment.results import evidence_of_measures
 from samcli.evaluation.entries import CAPTION_METRICS, Answered, evidence, metrics_of
 from samcli.evaluation.judging import is_captioned
 from samcli.evaluation.predictions import read_predictions
@@ -28,15 +30,20 @@ class Dataset:
     samples: Sequence[Sample]
 
 
-def summarise(recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[Dataset]) -> dict[str, Any]:
+def summarise(
+    recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[Dataset], measured: Sequence[Dataset] = ()
+) -> dict[str, Any]:
     """Results of all rows whose runs are finished, with differences to the rows that the recipe compares with.
 
     `averages` of a row are unweighted means over the datasets of a task, where there are several, and over all
     captions, where they are of several tasks; `averaged` names those datasets. `by_images` are the scores of linking
-    for each number of images, where there are several, by names such as `world-links, 2 images`.
+    for each number of images, where there are several, by names such as `world-links, 2 images`. `measures` are those
+    of visual tokens on the `measured` datasets, of a LLaVA also `after stage 1`.
     """
     of_row = {row.row: [run for run in runs if run.row.row == row.row] for row in recipe.rows}
-    found = {row: _evidence(of, datasets) for row, of in of_row.items() if all(run.finished for run in of)}
+    done = {row: of for row, of in of_row.items() if all(run.finished for run in of)}
+    measures = {row: _measures(of, measured) for row, of in done.items()}
+    found = {row: _evidence(of, datasets) | measures[row] for row, of in done.items()}
     own = [dataset.name for dataset in datasets]
     averaged = {name: [dataset.name for dataset in members] for name, members in _averages(datasets).items()}
     more = {"averages": list(averaged), "by_images": list(_by_images(datasets))}
@@ -46,7 +53,11 @@ def summarise(recipe: AblateRecipe, runs: Sequence[Run], datasets: Sequence[Data
             scores = {name: _scores(row.row, name, found, recipe.compared) for name in found[row.row]}
             of = of_row[row.row]
             layers = _layers(of[0])
-            parts = {part: {name: scores[name] for name in names} for part, names in more.items() if names}
+            parts = {
+                part: {name: scores[name] for name in names}
+                for part, names in (more | {"measures": list(measures[row.row])}).items()
+                if names
+            }
             in_full = {"datasets": {name: scores[name] for name in own}, **parts}
             rows.append({"row": row.row, "name": row.name, "seeds": len(of), **layers, **in_full})
     sizes = {dataset.name: len(dataset.samples) for dataset in datasets}
@@ -101,6 +112,17 @@ def _evidence(runs: Sequence[Run], datasets: Sequence[Dataset]) -> Found:
     return found
 
 
+def _measures(runs: Sequence[Run], datasets: Sequence[Dataset]) -> Found:
+    """What the measures of one row's visual tokens are made of, by dataset and stage."""
+    found: Found = {}
+    for dataset in datasets:
+        for stage in (FINAL, ALIGNED):
+            if all(run.measures(dataset.name, stage).exists() for run in runs):
+                lines = [read_measures(run.measures(dataset.name, stage)) for run in runs]
+                found[f"{dataset.name}, tokens {stage}".strip()] = evidence_of_measures(lines)
+    return found
+
+
 def _scores(row: Row, name: str, found: Mapping[str, Found], compare_with: Sequence[Row]) -> dict[str, Any]:
     """Each metric of a row on a dataset: {mean, ci95, versus: {ROW: {difference, ci95, p}}}, to four decimals."""
     scores: dict[str, Any] = {}
@@ -108,7 +130,7 @@ def _scores(row: Row, name: str, found: Mapping[str, Found], compare_with: Seque
         value = estimate(own)
         versus = {}
         for other in compare_with:
-            if other != row and other in found:
+            if other != row and metric in found.get(other, {}).get(name, {}):
                 gap = compare(own, found[other][name][metric])
                 versus[other] = {
                     "difference": round(gap.value, 4),

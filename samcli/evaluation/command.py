@@ -15,7 +15,7 @@ from rich.console import Console
 from samcli.console import say
 from samcli.errors import UserError
 from samcli.evaluation.comparison_table import comparison_table, differences_table, published_for_page
-from samcli.evaluation.result_tables import ablation_table, evaluation_table
+from samcli.evaluation.result_tables import ablation_table, evaluation_table, measures_table
 from samcli.evaluation.run import RESUMED_WITH, answer_and_score
 from samcli.evaluation.run import export_requests as write_requests
 from samcli.evaluation.tables import Format, Table
@@ -162,7 +162,8 @@ def run_ablation(
     results = ablate(recipe, out, only=rows, overwrite=overwrite)
     if rows is not None:
         results["rows"] = [row for row in results["rows"] if row["row"] in rows]
-    return render(results, ablation_table(results), chosen)
+    text, tokens = render(results, ablation_table(results), chosen), measures_table(results)
+    return text if tokens is None or chosen == "json" else f"{text}\n{render(results, tokens, chosen)}"
 
 
 def check_form(form: str) -> Form:

@@ -1,6 +1,6 @@
 """The rows of an ablation side by side: for each metric a picture of means and intervals, a panel a dataset.
 
-Linking has a panel for each number of images too, where there are several.
+Linking has a panel for each number of images too, where there are several; visual tokens one for each model of a run.
 """
 
 from collections import Counter
@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from samcli.evaluation.alignment.results import NAMES
 from samcli.evaluation.result_tables import METRICS
 from samcli.figures import save_picture, style
 
 _SURE = 0.05
+_PARTS = ("datasets", "by_images", "measures")
 _COLOUR, _REFERENCE = "#1f5fa8", "#b3541e"
 Row = Mapping[str, Any]
 
@@ -25,8 +27,8 @@ def draw_intervals(results: Mapping[str, Any], directory: Path) -> list[Path]:
     rows: Sequence[Row] = results["rows"]
     written: list[Path] = []
     with style(9):
-        for metric, title in METRICS.items():
-            listed = dict.fromkeys(name for row in rows for name in (*row["datasets"], *row.get("by_images", {})))
+        for metric, title in (METRICS | NAMES).items():
+            listed = dict.fromkeys(name for row in rows for part in _PARTS for name in row.get(part, {}))
             names = [name for name in listed if any(metric in _scores(row, name) for row in rows)]
             if names:
                 written += save_picture(_panels(rows, names, metric, title), directory / f"rows-{metric}")
@@ -34,8 +36,8 @@ def draw_intervals(results: Mapping[str, Any], directory: Path) -> list[Path]:
 
 
 def _scores(row: Row, name: str) -> Mapping[str, Any]:
-    scores: Mapping[str, Any] = {**row["datasets"], **row.get("by_images", {})}.get(name, {})
-    return scores
+    """What a row's results say under a name, in whichever part of them."""
+    return next((row[part][name] for part in _PARTS if name in row.get(part, {})), {})
 
 
 def _reference(scores: Sequence[Mapping[str, Any]]) -> str | None:

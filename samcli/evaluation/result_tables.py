@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from samcli.data.sources import GROUPS, STORIES
+from samcli.evaluation.alignment.results import NAMES
 from samcli.evaluation.published import DATASETS, PAPER, PublishedScores, published_ablation, published_rows
 from samcli.evaluation.tables import Cell, Measure, Table
 
@@ -74,6 +75,40 @@ def ablation_table(results: Json) -> Table:
         notes += _about_table3({name.casefold() for row in rows for name in row["datasets"]})
     columns = ["dataset", "row", "name", "seeds", *(METRICS[key] for key in metrics)]
     return Table("ablation", columns, cells, notes)
+
+
+def measures_table(results: Json) -> Table | None:
+    """What an ablation measured of visual tokens: a line for each measure, a column for each row; None without any.
+
+    Behind those the differences of all rows to the first one that rows are compared with.
+    """
+    rows = [row for row in results["rows"] if row.get("measures")]
+    if not rows:
+        return None
+    compared = _unique(other for row in rows for own in row["measures"].values() for other in _compared(own))[:1]
+    others = [row for row in rows if row["row"] not in compared] if compared else []
+    cells: list[list[Cell]] = []
+    for name in _unique(name for row in rows for name in row["measures"]):
+        found = [row["measures"].get(name, {}) for row in rows]
+        for key, label in NAMES.items():
+            if any(key in own for own in found):
+                means = [own_measure(own[key]["mean"], own[key]["ci95"]) if key in own else None for own in found]
+                gaps = [
+                    _gap(row["measures"].get(name, {}).get(key, {}).get("versus", {}), compared[0]) for row in others
+                ]
+                cells.append([name, label, *means, *gaps])
+    titles = [f"{row['row']} {row['name']}" for row in rows] + [f"{row['row']} - {compared[0]}" for row in others]
+    notes = ["in brackets: 95 % intervals by hierarchical bootstrap; docs/alignment.md says what is measured"]
+    return Table("ablation, visual tokens", ["dataset", "measure", *titles], cells, notes)
+
+
+def _compared(entry: Json) -> list[str]:
+    return _unique(other for score in entry.values() for other in score["versus"])
+
+
+def _gap(versus: Json, other: str) -> Cell:
+    gap = versus.get(other)
+    return own_measure(gap["difference"], gap["ci95"], gap["p"]) if gap else None
 
 
 def _entries(models: Json) -> Iterator[tuple[str, str, Json]]:

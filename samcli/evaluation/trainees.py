@@ -1,10 +1,12 @@
 """The models of an ablation's runs, of either family: how each is trained, and how it answers afterwards."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from samcli.evaluation.ablation_plan import ALIGNED, FINAL
 from samcli.evaluation.own_answers import SeenBatches
 from samcli.model.adapter import find_adapter
 from samcli.model.captioner import Captioner
@@ -13,12 +15,12 @@ from samcli.model.llava.model import PatchAlignedModel
 from samcli.model.load import load_base, resolve_device
 from samcli.recipe import ModelRecipe, SamRecipe
 from samcli.recipe_alignment import LlavaModelRecipe, LlavaRecipe
-from samcli.training.llava_run import MODEL, KeptFeatures, train_llava
+from samcli.training.llava_run import MODEL, PROJECTOR, KeptFeatures, train_llava
 from samcli.training.loop import new_accelerator
 from samcli.training.sam_run import Shared, lent, train_sam
 
-FINAL, ALIGNED = "", "after stage 1"
-"""What is measured of a run: its model, and of a LLaVA also the one between its two stages."""
+Opened = Callable[[], AbstractContextManager[Captioner]]
+"""Opens a context in which a model is loaded and ready."""
 
 
 class Trainee(Protocol):
@@ -30,8 +32,8 @@ class Trainee(Protocol):
         """Carry out, or go on with, the training of a recipe in `out`."""
         ...
 
-    def captioner(self, recipe: Any, trained: Path | None) -> Any:
-        """A context in which the model trained in that directory, or the bare base, answers."""
+    def captioners(self, recipe: Any, trained: Path | None) -> dict[str, Opened]:
+        """The models that were trained in a directory, or the bare base; `FINAL` first."""
         ...
 
 
@@ -46,9 +48,12 @@ class SamTrainee:
         """Write `out/adapter`."""
         train_sam(recipe, out, shared=self.shared)
 
+    def captioners(self, recipe: SamRecipe, trained: Path | None) -> dict[str, Opened]:
+        """The one model of a run; the base gets its own projection back afterwards."""
+        return {FINAL: partial(self._captioner, recipe, trained)}
+
     @contextmanager
-    def captioner(self, recipe: SamRecipe, trained: Path | None) -> Iterator[Captioner]:
-        """The base gets its own projection back afterwards."""
+    def _captioner(self, recipe: SamRecipe, trained: Path | None) -> Iterator[Captioner]:
         base = self.shared.base
         adapter = find_adapter(str(trained / "adapter")) if trained is not None else None
         with lent(base, adapter.method if adapter is not None else recipe.method) as model:
@@ -69,16 +74,24 @@ class LlavaTrainee:
         """Write `out/model`."""
         train_llava(recipe, out, new_accelerator(recipe.model.device), shared=self.kept)
 
-    @contextmanager
-    def captioner(self, recipe: LlavaRecipe, trained: Path | None) -> Iterator[Captioner]:
-        """The model after both stages, or the base with a new projector."""
-        place = resolve_device(recipe.model.device)
-        if trained is not None:
-            yield load_patch_model(str(trained / MODEL), None, recipe.model.dtype, place)
-            return
-        base = load_patch_base(recipe.model, recipe.seed)
-        model = PatchAlignedModel(base.model).eval().place(place)
-        yield Captioner(model, base.processor, base.name, None, base.traits, recipe.text)
+    def captioners(self, recipe: LlavaRecipe, trained: Path | None) -> dict[str, Opened]:
+        """The model after both stages and, where it was kept, after the first; or the base with a new projector."""
+        if trained is None:
+            return {FINAL: partial(_untrained, recipe)}
+        between = {ALIGNED: trained / PROJECTOR / MODEL} if recipe.keep_aligned else {}
+        return {name: partial(_loaded, recipe, path) for name, path in ({FINAL: trained / MODEL} | between).items()}
+
+
+@contextmanager
+def _loaded(recipe: LlavaRecipe, directory: Path) -> Iterator[Captioner]:
+    yield load_patch_model(str(directory), None, recipe.model.dtype, resolve_device(recipe.model.device))
+
+
+@contextmanager
+def _untrained(recipe: LlavaRecipe) -> Iterator[Captioner]:
+    base = load_patch_base(recipe.model, recipe.seed)
+    model = PatchAlignedModel(base.model).eval().place(resolve_device(recipe.model.device))
+    yield Captioner(model, base.processor, base.name, None, base.traits, recipe.text)
 
 
 def trainee_of(recipe: SamRecipe | LlavaRecipe) -> Trainee:
