@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from samcli.data.sample import Sample, read_annotations, write_annotations
 from samcli.errors import UserError
 from samcli.evaluation import ablate as ablate_module
+from samcli.evaluation import trainees
 from samcli.evaluation.ablate import _opened, ablate
 from samcli.evaluation.ablation_plan import dry_run
 from samcli.evaluation.result_tables import ablation_table
@@ -110,7 +111,7 @@ def test_rows_and_seeds_end_in_one_table(home: Path, monkeypatch: pytest.MonkeyP
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("a finished run was run again")
 
-    monkeypatch.setattr(ablate_module, "train_sam", refuse)
+    monkeypatch.setattr(trainees, "train_sam", refuse)
     monkeypatch.setattr(ablate_module, "predict", refuse)
     assert ablate(recipe, out) == results
 

@@ -24,8 +24,7 @@ def load_weights(
 
     Raises ValueError for missing tensors, UserError when the LLM's bits can't be had.
     """
-    if small or stderr.quiet or not sys.stderr.isatty():
-        transformers_logging.disable_progress_bar()
+    show_no_bar(small=small)
     more: dict[str, Any] = {"attn_implementation": "eager"} if small else {}  # the faster one on CPUs at its sizes
     dtype = getattr(torch, settings.dtype)
     if settings.llm_bits is not None:
@@ -46,6 +45,12 @@ def load_weights(
     if settings.llm_bits == 4:
         _keep_gradients(complete)
     return complete
+
+
+def show_no_bar(*, small: bool) -> None:
+    """Keep transformers from drawing a bar where nobody would see it, or it would be over at once."""
+    if small or stderr.quiet or not sys.stderr.isatty():
+        transformers_logging.disable_progress_bar()
 
 
 def _bits(bits: int, dtype: torch.dtype) -> BitsAndBytesConfig:

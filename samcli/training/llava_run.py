@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from transformers.utils import logging as transformers_logging
 
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.eye_of_model import eye_of
@@ -23,6 +22,7 @@ from samcli.model.features import Features, features_for
 from samcli.model.llava.load import PatchBase, load_patch_base
 from samcli.model.llava.model import PatchAlignedModel
 from samcli.model.traits import write_traits
+from samcli.model.weight_loading import show_no_bar
 from samcli.recipe import DataRecipe
 from samcli.recipe_alignment import LlavaRecipe, ObjectiveRecipe, StageRecipe
 from samcli.run_directory import RESULTS
@@ -170,7 +170,7 @@ def save_llava(model: PatchAlignedModel, base: PatchBase, recipe: LlavaRecipe, d
     """
     dtype = getattr(torch, recipe.model.dtype)
     state = {name: value.to(dtype) for name, value in model.base.state_dict().items()}
-    transformers_logging.disable_progress_bar()
+    show_no_bar(small=base.traits.world)
     with atomic_directory(directory) as staging:
         model.base.save_pretrained(staging, state_dict=state)
         base.processor.save(staging)

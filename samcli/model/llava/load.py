@@ -25,6 +25,7 @@ from samcli.model.llava.parts import draw_projector, join_parts, of_instructblip
 from samcli.model.llava.processor import PatchProcessor, load_image_processor
 from samcli.model.processor import DEVIATION, MEAN
 from samcli.model.traits import PATCHES, WORLD, Traits, read_traits
+from samcli.model.weight_loading import show_no_bar
 from samcli.model.weights import base_identity
 from samcli.recipe_alignment import LlavaModelRecipe, PatchTextRecipe
 
@@ -87,26 +88,22 @@ def _small(settings: LlavaModelRecipe, seed: int) -> PatchBase:
 
 def _whole(settings: LlavaModelRecipe, name: str, seed: int) -> PatchBase:
     directory = patch_directory(name, settings.revision)
+    traits = read_traits(directory) or PATCHES
+    show_no_bar(small=traits.world)
+    more: dict[str, Any] = {"attn_implementation": "eager"} if traits.world else {}  # the faster one at its sizes
     loaded: Any = LlavaForConditionalGeneration.from_pretrained(
         directory,
         dtype=getattr(torch, settings.dtype),
         use_safetensors=True,
         output_loading_info=True,
-        **_attention(directory),
+        **more,
     )
     llava, report = loaded
     if absent := sorted(report["missing_keys"]):
         raise ValueError(f"its files lack {len(absent)} of the model's tensors, such as {absent[0]}")
     if settings.new_projector:
         draw_projector(llava, seed)
-    traits = read_traits(directory) or PATCHES
     return PatchBase(llava.eval(), PatchProcessor.load(str(directory)), name, base_identity(directory), traits)
-
-
-def _attention(directory: Path) -> dict[str, Any]:
-    """The faster one on CPUs at the small model's sizes."""
-    traits = read_traits(directory)
-    return {"attn_implementation": "eager"} if traits is not None and traits.world else {}
 
 
 def patch_identity(settings: LlavaModelRecipe) -> dict[str, str]:

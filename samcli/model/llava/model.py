@@ -90,7 +90,7 @@ class PatchAlignedModel(nn.Module):
 
         Those of the layers that the LLaVA's configuration names, without a class token.
         """
-        layers, without_class = self.base.config.vision_feature_layer, self._has_class_token
+        layers, without_class = self.base.config.vision_feature_layer, self.has_class_token
         # in its own numbers whatever a training computes in, so that kept features are the same
         with torch.no_grad(), torch.autocast(pixel_values.device.type, enabled=False):
             tower: Any = self.base.model.vision_tower
@@ -99,7 +99,8 @@ class PatchAlignedModel(nn.Module):
         return torch.cat([one[:, 1:] if without_class else one for one in chosen], dim=-1)
 
     @property
-    def _has_class_token(self) -> bool:
+    def has_class_token(self) -> bool:
+        """Whether the tower sees a class token beside the patches."""
         return bool(self.base.config.vision_feature_select_strategy == "default")
 
     def project(self, image_embeds: Tensor) -> Tensor:

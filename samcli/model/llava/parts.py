@@ -15,6 +15,7 @@ from transformers import (
 from samcli.model.llava.processor import IMAGE_TOKEN
 
 _DEVIATION = 24.0  # of the embedded tower's features before its last norm, which LLaVAs read; layers expect 1
+LAST_LAYER = -1  # of the embedded tower, which a small LLaVA reads
 
 
 def join_parts(tower: Any, llm: Any, tokenizer: Any, feature_layer: int, seed: int) -> LlavaForConditionalGeneration:
@@ -26,18 +27,9 @@ def join_parts(tower: Any, llm: Any, tokenizer: Any, feature_layer: int, seed: i
     tokenizer.add_tokens([IMAGE_TOKEN], special_tokens=True)
     if len(tokenizer) > llm.get_input_embeddings().num_embeddings:
         llm.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    has_class_token = tower.config.model_type.startswith("clip")
-    config = LlavaConfig(
-        vision_config=tower.config,
-        text_config=llm.config,
-        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
-        image_seq_length=(tower.config.image_size // tower.config.patch_size) ** 2,
-        vision_feature_layer=feature_layer,
-        vision_feature_select_strategy="default" if has_class_token else "full",
-        tie_word_embeddings=llm.config.tie_word_embeddings,
-    )
+    image_token = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
     with torch.device("meta"):
-        llava = LlavaForConditionalGeneration(config)
+        llava = LlavaForConditionalGeneration(joined_config(tower.config, llm.config, image_token, feature_layer))
     llava.model.vision_tower = tower
     llava.model.language_model = llm.get_decoder()
     llava.lm_head = llm.get_output_embeddings()
@@ -46,6 +38,20 @@ def join_parts(tower: Any, llm: Any, tokenizer: Any, feature_layer: int, seed: i
     llava.generation_config = llm.generation_config
     llava.eval()
     return llava
+
+
+def joined_config(vision: Any, text: Any, image_token: int, feature_layer: int) -> LlavaConfig:
+    """The configuration of a LLaVA from those of its tower and its language model."""
+    has_class_token = vision.model_type.startswith("clip")
+    return LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=image_token,
+        image_seq_length=(vision.image_size // vision.patch_size) ** 2,
+        vision_feature_layer=feature_layer,
+        vision_feature_select_strategy="default" if has_class_token else "full",
+        tie_word_embeddings=text.tie_word_embeddings,
+    )
 
 
 def draw_projector(llava: LlavaForConditionalGeneration, seed: int) -> None:
@@ -66,7 +72,18 @@ def siglip_of(vision: nn.Module) -> SiglipVisionModel:
     of a point.
     """
     own: Any = vision.config
-    config = SiglipVisionConfig(
+    config = siglip_config(own)
+    config._attn_implementation = own._attn_implementation
+    tower = SiglipVisionModel(config)
+    tower.load_state_dict(_renamed(vision.state_dict()))
+    nn.Module.to(tower, next(vision.parameters()).dtype)
+    tower.eval()
+    return tower
+
+
+def siglip_config(own: Any) -> SiglipVisionConfig:
+    """The configuration of `siglip_of` a tower with the configuration `own`."""
+    return SiglipVisionConfig(
         hidden_size=own.hidden_size,
         intermediate_size=own.intermediate_size,
         num_hidden_layers=own.num_hidden_layers,
@@ -77,12 +94,6 @@ def siglip_of(vision: nn.Module) -> SiglipVisionModel:
         layer_norm_eps=own.layer_norm_eps,
         vision_use_head=False,
     )
-    config._attn_implementation = own._attn_implementation
-    tower = SiglipVisionModel(config)
-    tower.load_state_dict(_renamed(vision.state_dict()))
-    nn.Module.to(tower, next(vision.parameters()).dtype)
-    tower.eval()
-    return tower
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -104,6 +115,6 @@ def of_instructblip(
     base: InstructBlipForConditionalGeneration, tokenizer: Any, seed: int
 ) -> LlavaForConditionalGeneration:
     """A small LLaVA of an InstructBLIP's tower and LLM; Q-Former and projection are left behind."""
-    llava = join_parts(siglip_of(base.vision_model), base.language_model, tokenizer, -1, seed)
+    llava = join_parts(siglip_of(base.vision_model), base.language_model, tokenizer, LAST_LAYER, seed)
     llava.model.multi_modal_projector.linear_1.weight.data /= _DEVIATION
     return llava
