@@ -31,7 +31,8 @@ from samcli.model.known_sizes import known_config
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import OptimRecipe
 from samcli.recipe_method import MethodRecipe
-from samcli.training.costs import Load, step_flops
+from samcli.training.cost_parts import Load
+from samcli.training.costs import step_flops
 from samcli.training.optim import build_optimizers
 
 TEXT = 64  # tokens of prompt and of answer

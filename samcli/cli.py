@@ -184,9 +184,13 @@ def train(
     """Train guidance as the paper does (full, tiny/sam), patch tokens (sea, patch-aligned), or the small base."""
     from samcli.recipe import BaseRecipe, SamRecipe
     from samcli.recipe_alignment import LlavaRecipe
+    from samcli.recipe_file import find_recipe, kind_of
 
     if as_json and not dry_run:
         raise UserError("--json prints the plan of a training: give --dry-run with it")
+    if batch_size is not None and kind_of(find_recipe(recipe)) == "llava":
+        stages = " and ".join(f"--set {stage}.optim.batch_size={batch_size}" for stage in ("projector", "instruction"))
+        raise UserError(f"--batch-size: the two stages of {recipe} have one each; give {stages}, or one of them")
     flags = {"model.device": device, "model.dtype": dtype, "optim.batch_size": batch_size, "seed": seed}
     resolved = _recipe((SamRecipe, LlavaRecipe, BaseRecipe), recipe, settings, flags)
     if dry_run:

@@ -28,7 +28,8 @@ from samcli.recipe_file import find_recipe, load_recipe
 from samcli.recipe_method import GuidanceRecipe, MethodRecipe
 from samcli.synth.world.sets import SETS
 from samcli.synth.world.tasks import Accept, Group, Story, draw_group, draw_story
-from samcli.training.costs import Held, Load, step_flops, step_memory
+from samcli.training.cost_parts import Load
+from samcli.training.costs import Held, step_flops, step_memory
 from samcli.training.inputs import training_samples
 from samcli.training.plan import meta_model, plan, plan_text
 from samcli.training.plan_data import WORLD_IMAGES

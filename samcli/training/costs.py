@@ -1,7 +1,6 @@
-"""What a training step costs, from the sizes of a model that need not hold any weights.
+"""What a training step of kind sam costs, from the sizes of a model that need not hold any weights.
 
-FLOPs count a multiplication and an addition as two and leave out everything but matrix products. A frozen part through
-which gradients pass costs its products with weights once more in the backward pass, those of attention twice.
+How FLOPs are counted is said in `cost_parts.py`.
 """
 
 from collections.abc import Iterable
@@ -11,29 +10,21 @@ from typing import Any, TypeGuard
 import torch
 from torch import nn
 
-from samcli.model.answer_loss import PIECE
 from samcli.model.guidance import Guidance
 from samcli.model.language import is_decoder_only, transformer_layers
 from samcli.model.sam import SemanticAlignmentModel
+from samcli.training.cost_parts import (
+    TRAINED_BYTES,
+    Load,
+    Products,
+    decoder_products,
+    linear_numbers,
+    logits_bytes,
+    token_bytes,
+    tower_flops,
+)
 
 _BYTES_IN_BITS = {8: 1.0, 4: 0.5 + 4 / 64}  # bitsandbytes keeps a scale of four bytes for 64 numbers of four bits
-_TRAINED_BYTES = {"weights": 4, "gradients": 4, "optimizer": 8}
-"""Bytes for each trained number: it, its gradient and AdamW's two moments, all in float32."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """What one optimiser step reads; token counts are of one sample, without padding."""
-
-    samples: int
-    images: float  # of one sample, on average
-    instruction_tokens: int
-    answer_tokens: int
-
-    @property
-    def all_images(self) -> float:
-        """Images of the step."""
-        return self.samples * self.images
 
 
 @dataclass(frozen=True)
@@ -46,24 +37,6 @@ class Held:
     recomputed: bool = False
 
 
-@dataclass(frozen=True)
-class Products:
-    """Forward FLOPs of matrix products with weights, and of those within attention."""
-
-    weights: float
-    attention: float = 0.0
-
-    @property
-    def forward(self) -> float:
-        """FLOPs of a forward pass."""
-        return self.weights + self.attention
-
-    @property
-    def backward(self) -> float:
-        """FLOPs of passing gradients through, while the weights stay as they are."""
-        return self.weights + 2 * self.attention
-
-
 def step_flops(
     model: SemanticAlignmentModel, load: Load, cached_features: bool = False, recomputed: bool = False
 ) -> dict[str, float]:
@@ -72,8 +45,9 @@ def step_flops(
     `cached_features` leaves out the vision tower; `recomputed` adds a second forward pass of the LLM's layers.
     """
     language, head = _language(model, load)
+    seen = 0.0 if cached_features else load.all_images
     parts = {
-        "vision_tower": 0.0 if cached_features else _vision(model, load),
+        "vision_tower": tower_flops(model.base.vision_model, seen, _positions(model)),
         "qformer": _part_a(model, load),
         "wformer": _part_b(model, load),
         "guide_layers": _guide_layers(model, load),
@@ -94,13 +68,13 @@ def step_memory(
     """Bytes on one device that computes the whole load at once: an estimate, without buffers and fragmentation."""
     trained = sum(parameter.numel() for _, parameter in model.trained_parameters())
     computed = 2 if precision == "bf16" else held.dtype.itemsize
-    memory = {name: size * trained for name, size in _TRAINED_BYTES.items()}
+    memory = {name: size * trained for name, size in TRAINED_BYTES.items()}
     memory["frozen_weights"] = _frozen_weights(model, held)
     of_language = _language_activations(model, load, computed, held)
     memory["activations"] = of_language + _qformer_activations(model, load, computed)
     if computed < held.dtype.itemsize and held.llm_bits is None and not held.recomputed:
         # autocast's rounded copies of frozen weights live until the backward pass
-        memory["rounded_weights"] = computed * _linear_numbers([model.base.language_model])
+        memory["rounded_weights"] = computed * linear_numbers([model.base.language_model])
     return memory
 
 
@@ -129,36 +103,23 @@ def _frozen_numbers(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if not parameter.requires_grad)
 
 
-def _linear_numbers(modules: Iterable[nn.Module]) -> int:
-    """Numbers in the weights of all linear layers."""
-    return sum(part.weight.numel() for module in modules for part in module.modules() if isinstance(part, nn.Linear))
-
-
 def _positions(model: SemanticAlignmentModel) -> int:
     """Patches of an image, and CLS."""
     vision = model.base.vision_model.config
     return int((vision.image_size // vision.patch_size) ** 2 + 1)
 
 
-def _vision(model: SemanticAlignmentModel, load: Load) -> float:
-    vision, positions = model.base.vision_model.config, _positions(model)
-    patches = 2 * model.base.vision_model.embeddings.patch_embedding.weight.numel() * (positions - 1)
-    weights = 2 * _linear_numbers([model.base.vision_model]) * positions
-    attention = 4 * positions**2 * vision.hidden_size * vision.num_hidden_layers
-    return float(load.all_images * (patches + weights + attention))
-
-
 def _layer(model: SemanticAlignmentModel, number: int, load: Load) -> Products:
     """One Q-Former layer, 1-based, over the tokens of one image; text tokens have a feed-forward part of their own."""
     layer, queries, text = model.base.qformer.encoder.layer[number - 1], model.queries, load.instruction_tokens
     width, tokens, positions = model.base.qformer.config.hidden_size, queries + text, _positions(model)
-    weights = 2 * tokens * _linear_numbers([layer.attention])
-    weights += 2 * queries * _linear_numbers([layer.intermediate_query, layer.output_query])
-    weights += 2 * text * _linear_numbers([layer.intermediate, layer.output])
+    weights = 2 * tokens * linear_numbers([layer.attention])
+    weights += 2 * queries * linear_numbers([layer.intermediate_query, layer.output_query])
+    weights += 2 * text * linear_numbers([layer.intermediate, layer.output])
     attention = 4 * tokens**2 * width
     if layer.has_cross_attention:
-        read = _linear_numbers([layer.crossattention.attention.key, layer.crossattention.attention.value])
-        weights += 2 * positions * read + 2 * queries * (_linear_numbers([layer.crossattention]) - read)
+        read = linear_numbers([layer.crossattention.attention.key, layer.crossattention.attention.value])
+        weights += 2 * positions * read + 2 * queries * (linear_numbers([layer.crossattention]) - read)
         attention += 4 * queries * positions * width
     return Products(float(weights), float(attention))
 
@@ -260,10 +221,8 @@ def _language(model: SemanticAlignmentModel, load: Load) -> tuple[Products, Prod
 
 def _decoder_only(model: SemanticAlignmentModel, load: Load) -> Products:
     """LLaMA, over visual tokens, prompt and answer in one sequence."""
-    llm, settings, length = model.base.language_model, model.base.language_model.config, _sequence(model, load)
-    weights = 2 * load.samples * length * _linear_numbers([llm.get_decoder()])
-    attention = 4 * load.samples * length**2 * settings.hidden_size * settings.num_hidden_layers
-    return Products(float(weights), float(attention))
+    llm = model.base.language_model
+    return decoder_products(llm.get_decoder(), llm.config, load.samples, _sequence(model, load))
 
 
 def _encoder_decoder(model: SemanticAlignmentModel, load: Load) -> Products:
@@ -271,8 +230,8 @@ def _encoder_decoder(model: SemanticAlignmentModel, load: Load) -> Products:
     llm, settings = model.base.language_model, model.base.language_model.config
     answer, prompt = load.answer_tokens, _sequence(model, load) - load.answer_tokens
     read = [part for block in llm.get_decoder().block for part in _read_by_cross_attention(block)]
-    weights = prompt * (_linear_numbers([llm.get_encoder()]) + _linear_numbers(read))
-    weights += answer * (_linear_numbers([llm.get_decoder()]) - _linear_numbers(read))
+    weights = prompt * (linear_numbers([llm.get_encoder()]) + linear_numbers(read))
+    weights += answer * (linear_numbers([llm.get_decoder()]) - linear_numbers(read))
     inner = settings.num_heads * settings.d_kv
     attention = 4 * inner * settings.num_layers * (prompt**2 + answer**2 + answer * prompt)
     return Products(float(2 * load.samples * weights), float(load.samples * attention))
@@ -284,15 +243,12 @@ def _read_by_cross_attention(block: nn.Module) -> list[nn.Module]:
 
 
 def _language_activations(model: SemanticAlignmentModel, load: Load, computed: int, held: Held) -> int:
-    """What the decoder keeps for its backward pass: attention's four inputs and outputs, both norms, the gated part.
-
-    Recomputed, of all layers but one what enters them. Logits are never there but for a piece and its gradient.
-    """
+    """What the language model keeps for its backward pass; recomputed, of all layers but one what enters them."""
     settings = model.base.language_model.config
     inner = settings.intermediate_size if is_decoder_only(model.base) else settings.d_ff
-    per_token = (4 * settings.hidden_size + 3 * inner) * computed + 2 * 4 * settings.hidden_size
+    per_token = token_bytes(settings.hidden_size, inner, computed)
     tokens = load.samples * _sequence(model, load)
-    logits = 2 * 4 * min(load.samples * load.answer_tokens * settings.vocab_size, PIECE)
+    logits = logits_bytes(load.samples * load.answer_tokens, settings.vocab_size)
     layers = settings.num_hidden_layers
     if held.recomputed:
         return int(tokens * (per_token + layers * settings.hidden_size * held.dtype.itemsize) + logits)

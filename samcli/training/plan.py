@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,7 +23,10 @@ from samcli.model.load import count_parameters
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.small import small_config
 from samcli.recipe import BaseRecipe, ModelRecipe, SamRecipe
-from samcli.training.costs import Held, Load, step_flops, step_memory
+from samcli.recipe_alignment import LlavaRecipe
+from samcli.training.cost_parts import Load, numbers, summed
+from samcli.training.costs import Held, step_flops, step_memory
+from samcli.training.llava_plan import all_trained, meta_llava, missing_for_llava, plan_llava
 from samcli.training.optim import build_optimizers, schedule_warning, total_steps
 from samcli.training.plan_data import TrainingData, find_training_data, local_base, missing_weights
 from samcli.training.plan_table import plan_table
@@ -43,16 +47,18 @@ _SETTINGS = {
 }
 
 
-def plan(recipe: SamRecipe | BaseRecipe, samples: int | None = None) -> dict[str, Any]:
+def plan(recipe: SamRecipe | LlavaRecipe | BaseRecipe, samples: int | None = None) -> dict[str, Any]:
     """What training by `recipe` would be: parameters by part, steps, FLOPs, memory, settings, and what is missing.
 
     `samples` takes the place of the number of training samples, which is else counted, or assumed and said so. FLOPs
     are of one step of all devices together, memory of one device that computes a pass of a step alone; both are
-    estimates. All three are None, and the base is listed as missing, where its sizes aren't known. Raises UserError as
-    `meta_model` does.
+    estimates. All three are None, and the base is listed as missing, where its sizes aren't known. Kind llava
+    has them for each of its `stages`. Raises UserError as `meta_model` does.
     """
     if isinstance(recipe, BaseRecipe):
         return _plan_of_base(recipe)
+    if isinstance(recipe, LlavaRecipe):
+        return plan_llava(recipe, samples)
     model = meta_model(recipe)
     data = find_training_data(recipe.data, samples)
     load = _load(recipe, data)
@@ -92,23 +98,30 @@ def meta_model(recipe: SamRecipe) -> SemanticAlignmentModel | None:
     return model
 
 
-def trained_numbers(recipes: Sequence[SamRecipe]) -> list[int | None]:
+def trained_numbers(recipes: Sequence[SamRecipe | LlavaRecipe]) -> list[int | None]:
     """How many numbers each recipe trains; None where its base's sizes aren't known. Raises as `meta_model`."""
-    bases = {model: _meta_base(model) for model in dict.fromkeys(recipe.model for recipe in recipes)}
-    counts: list[int | None] = []
-    for recipe in recipes:
-        base = bases[recipe.model]
-        if base is None:
-            counts.append(None)
-            continue
-        model = _on_meta(base, recipe)
-        counts.append(sum(parameter.numel() for _, parameter in model.trained_parameters()))
-        model.release()
-    return counts
+    base_of, llava_of = cache(_meta_base), cache(meta_llava)  # several recipes have one base
+    return [
+        all_trained(recipe, llava_of(recipe.model))
+        if isinstance(recipe, LlavaRecipe)
+        else _all_trained(recipe, base_of(recipe.model))
+        for recipe in recipes
+    ]
 
 
-def missing_for(recipe: SamRecipe, *, trained: bool) -> list[str]:
-    """What a run of the recipe lacks: its base's weights and, where it is `trained`, its data."""
+def _all_trained(recipe: SamRecipe, base: InstructBlipForConditionalGeneration | None) -> int | None:
+    if base is None:
+        return None
+    model = _on_meta(base, recipe)
+    count = sum(parameter.numel() for _, parameter in model.trained_parameters())
+    model.release()
+    return count
+
+
+def missing_for(recipe: SamRecipe | LlavaRecipe, *, trained: bool) -> list[str]:
+    """What a run of the recipe lacks: its base's weights and, where it is `trained`, its data and what labels it."""
+    if isinstance(recipe, LlavaRecipe):
+        return missing_for_llava(recipe, trained=trained)
     data = find_training_data(recipe.data, None).missing if trained else []
     return [*missing_weights(recipe.model), *data]
 
@@ -162,18 +175,7 @@ def _parameters(model: SemanticAlignmentModel | None) -> dict[str, Any]:
         parts["guide_layers"] = [model.guidance.guide_in, model.guidance.guide_out]
         parts["adaptive_layer"] = [model.guidance.adjustment]
     parts |= {name: [part] for name, part in (("linear_context", model.linear), ("vpgc", model.vpgc)) if part}
-    by_part = {name: _count(members) for name, members in parts.items()}
-    totals = {state: sum(part[state] for part in by_part.values()) for state in ("trained", "frozen")}
-    return {**totals, "by_part": by_part}
-
-
-def _count(members: list[nn.Module | nn.Parameter]) -> dict[str, int]:
-    trained = frozen = 0
-    for member in members:
-        for parameter in member.parameters() if isinstance(member, nn.Module) else [member]:
-            trained += parameter.numel() * parameter.requires_grad
-            frozen += parameter.numel() * (not parameter.requires_grad)
-    return {"trained": trained, "frozen": frozen}
+    return summed({name: numbers(members) for name, members in parts.items()})
 
 
 def _warnings(recipe: SamRecipe, data: TrainingData) -> list[str]:
@@ -239,7 +241,7 @@ def _plan_of_base(recipe: BaseRecipe) -> dict[str, Any]:
     sizes = (len(processor.tokenizer), len(processor.qformer_tokenizer))
     with torch.device("meta"):
         model = InstructBlipForConditionalGeneration(small_config(recipe.sizes, *sizes))
-    by_part = {name: _count(members) for name, members in _parts(model).items()}
+    by_part = {name: numbers(members) for name, members in _parts(model).items()}
     samples = {"vision": recipe.pictures, "language": EPOCH, "alignment": recipe.pictures}
     steps = {name: total_steps(getattr(recipe, name), count) for name, count in samples.items()}
     return {

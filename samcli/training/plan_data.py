@@ -8,12 +8,13 @@ from samcli.data.sample import ANNOTATIONS, Sample, data_root, missing_images
 from samcli.errors import UserError
 from samcli.model.find import HUB_EXAMPLE, QFORMER_FOLDER, TINY, is_released, tiny_directory, underlying
 from samcli.model.hub import cached, download_command, is_hub_id
+from samcli.model.llava.known_sizes import KNOWN_LLAVAS, KNOWN_LLMS, KNOWN_TOWERS
 from samcli.recipe import DataRecipe, ModelRecipe
+from samcli.recipe_alignment import LlavaModelRecipe
 from samcli.training.inputs import WORLD_SAMPLES
+from samcli.training.published_sets import MMLINK, Published, published_size
 from samcli.training.samples import find_samples, is_world_set
 
-MMLINK_SAMPLES = 69_000
-"""Of the paper's training set (section 3), all of them pairs."""
 WORLD_IMAGES = {
     "world-mmlink": (2,),
     "world-links": (2, 3, 4, 5),
@@ -26,8 +27,6 @@ WORLD_IMAGES = {
     "world-instructions": (*(1,) * 90, *(2,) * 27, *(3,) * 7, *(4,) * 7, *(5,) * 19),
 }
 """Numbers of images that samples of a world set have, each place of a list as often as the others."""
-_ON_REQUEST = "MmLINK isn't published; its authors are to be asked (github.com/McCartney01/SAM). "
-_STAND_IN = "The embedded world's stand-in needs no files: --set data.train=world-mmlink"
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,13 @@ class TrainingData:
     missing: list[str] = field(default_factory=list)
 
 
-def find_training_data(settings: DataRecipe, samples: int | None) -> TrainingData:
-    """What `settings.train` names; `samples` takes the place of the number of samples found or assumed."""
+def find_training_data(
+    settings: DataRecipe, samples: int | None, key: str = "data", like: Published = MMLINK
+) -> TrainingData:
+    """What `settings.train` names; `samples` takes the place of the number of samples found or assumed.
+
+    `key` is where the recipe has the settings. Data that is nowhere and unknown counts as large as `like`.
+    """
     if is_world_set(settings):
         count, images = samples or settings.samples or WORLD_SAMPLES, WORLD_IMAGES[settings.train]
         counts = [images[index % len(images)] for index in range(count)]
@@ -49,34 +53,37 @@ def find_training_data(settings: DataRecipe, samples: int | None) -> TrainingDat
     try:
         found, directory = find_samples(settings)
     except UserError as error:
-        return _not_there(settings, samples, str(error))
+        return _not_there(settings, samples, str(error), key, like)
     counts = [len(sample.images) for sample in found[: settings.samples]]
     if samples is not None:
         counts = [counts[index % len(counts)] for index in range(samples)]
-    return TrainingData(str(directory / ANNOTATIONS), counts, missing=_lacking(settings, directory, found))
+    return TrainingData(str(directory / ANNOTATIONS), counts, missing=_lacking(settings, directory, found, key))
 
 
-def _not_there(settings: DataRecipe, samples: int | None, reason: str) -> TrainingData:
-    count = samples or settings.samples or MMLINK_SAMPLES
-    origin = "" if samples or settings.samples else ", MmLINK's size"
-    of_the_paper = settings.train.casefold() == "mmlink"
+def _not_there(settings: DataRecipe, samples: int | None, reason: str, key: str, like: Published) -> TrainingData:
+    known = published_size(settings.train)
+    size = known or like
+    count = samples or settings.samples or size.samples
+    origin = "" if samples or settings.samples else f", {size.name}'s size"
+    images = "one image" if size.images == 1 else "two images"
     reason = reason.split("\n  did you mean")[0]
     where = data_root(settings.root).absolute() / settings.train / ANNOTATIONS
+    stand_in = f"The embedded world's stand-in needs no files: --set {key}.train={size.stand_in}"
     return TrainingData(
         str(where),
-        [2] * count,
-        assumed=[f"{count:,} samples of two images each{origin}, since the data is not there to be counted"],
-        missing=[f"data: {reason}\n  {_ON_REQUEST if of_the_paper else ''}{_STAND_IN}"],
+        [size.images] * count,
+        assumed=[f"{count:,} samples of {images} each{origin}, since the data is not there to be counted"],
+        missing=[f"{key}: {reason}\n  {known.how_to_get if known else ''}{stand_in}"],
     )
 
 
-def _lacking(settings: DataRecipe, directory: Path, samples: Sequence[Sample]) -> list[str]:
+def _lacking(settings: DataRecipe, directory: Path, samples: Sequence[Sample], key: str) -> list[str]:
     lacking = []
     if settings.samples is not None and len(samples) < settings.samples:
-        wanted = f"data.samples asks for {settings.samples:,} (null: all of them)"
-        lacking.append(f"data: {directory} has {len(samples):,} samples; {wanted}")
+        wanted = f"{key}.samples asks for {settings.samples:,} (null: all of them)"
+        lacking.append(f"{key}: {directory} has {len(samples):,} samples; {wanted}")
     if absent := missing_images(samples[: settings.samples]):
-        lacking.append(f"data: {len(absent):,} images that {directory} names are not there, first {absent[0]}")
+        lacking.append(f"{key}: {len(absent):,} images that {directory} names are not there, first {absent[0]}")
     return lacking
 
 
@@ -94,19 +101,44 @@ def missing_weights(settings: ModelRecipe) -> list[str]:
         return [*([] if there else [f"weights: no file {settings.base}"]), *missing_weights(underlying(settings))]
     directory = local_base(settings)
     if directory is None:
-        return [f"weights: {_whence(settings)}"]
-    needed = {"config.json": "config.json", QFORMER_FOLDER: QFORMER_FOLDER, "*.safetensors": "a .safetensors file"}
-    lacking = [name for pattern, name in needed.items() if not any(directory.glob(pattern))]
+        return [f"weights: {_whence(settings.base, settings.revision, 'model.base', HUB_EXAMPLE)}"]
+    lacking = _lacking_files(directory, {QFORMER_FOLDER: QFORMER_FOLDER})
     how = "; `make tiny` makes them" if settings.base == TINY else ""
     return [f"weights: {directory} lacks {', '.join(lacking)}{how}"] if lacking else []
 
 
-def _whence(settings: ModelRecipe) -> str:
-    base, revision = settings.base, settings.revision
-    if not is_hub_id(base):
-        return f"no directory {base}; give one, or a hub id such as {HUB_EXAMPLE}"
+def missing_patch_weights(settings: LlavaModelRecipe) -> list[str]:
+    """What of a LLaVA, or of the parts that it is put together from, isn't here, and how to get it."""
+    if settings.base == TINY:
+        return missing_weights(ModelRecipe(base=TINY))
+    if settings.base is not None:
+        return _missing_model(settings.base, settings.revision, "model.base", KNOWN_LLAVAS[0])
+    vision, llm = str(settings.vision), str(settings.llm)
+    return [
+        *_missing_model(vision, None, "model.vision", KNOWN_TOWERS[0]),
+        *_missing_model(llm, None, "model.llm", KNOWN_LLMS[0]),
+    ]
+
+
+def _missing_model(name: str, revision: str | None, key: str, example: str) -> list[str]:
+    directory = cached(name, revision)
+    if directory is None:
+        return [f"weights: {_whence(name, revision, key, example)}"]
+    lacking = _lacking_files(directory, {})
+    return [f"weights: {directory} lacks {', '.join(lacking)}"] if lacking else []
+
+
+def _lacking_files(directory: Path, more: dict[str, str]) -> list[str]:
+    """What a directory in the hub's format lacks, in words."""
+    needed = {"config.json": "config.json", **more, "*.safetensors": "a .safetensors file"}
+    return [name for pattern, name in needed.items() if not any(directory.glob(pattern))]
+
+
+def _whence(name: str, revision: str | None, key: str, example: str) -> str:
+    if not is_hub_id(name):
+        return f"no directory {name}; give one, or a hub id such as {example}"
     at = f" at revision {revision}" if revision else ""
     return (
-        f"{base} is no directory here and not in the hub's local cache{at}; training downloads it, or "
-        f"`{download_command(base, revision)}` where there is a network and --set model.base=DIR here"
+        f"{name} is no directory here and not in the hub's local cache{at}; training downloads it, or "
+        f"`{download_command(name, revision)}` where there is a network and --set {key}=DIR here"
     )

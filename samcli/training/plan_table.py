@@ -7,12 +7,19 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from samcli.alignment.labels.plan import LabelPlan, plan_rows
 from samcli.amounts import in_bytes, scaled
 
 
 def plan_table(plan: dict[str, Any]) -> RenderableType:
     """What `plan` returned, rendered for a terminal."""
-    blocks: list[RenderableType] = [_parts(plan["parameters"]), _pairs("Run", _run(plan))]
+    blocks: list[RenderableType] = (
+        [_trained_by_stage(plan), _stages(plan["stages"])]
+        if "stages" in plan
+        else [_parts(plan["parameters"]), _pairs("Run", _run(plan))]
+    )
+    if plan.get("labels"):
+        blocks.append(_pairs("Labels", plan_rows(LabelPlan(**plan["labels"])).items()))
     if "settings" in plan:
         blocks.append(_pairs("Settings", ((key, _shown(value)) for key, value in plan["settings"].items())))
     if plan.get("measured"):
@@ -51,6 +58,33 @@ def _run(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if plan["memory_bytes"]:
         yield "memory, estimated", in_bytes(plan["memory_bytes"])
         yield from ((f"  {_words(name)}", in_bytes(value)) for name, value in plan["memory_by_part"].items())
+
+
+def _trained_by_stage(plan: dict[str, Any]) -> Table:
+    """A LLaVA's parts: what each stage trains of them, and how large they are."""
+    stages = {name: stage["parameters"] for name, stage in plan["stages"].items()}
+    titles = [*(f"trained: {name}" for name in stages), "all numbers"]
+    table = Table("Part", *(Column(title, justify="right") for title in titles), title="Parameters")
+    table.title_justify = "left"
+    nothing = {"trained": 0}
+    for name, part in plan["parameters"]["by_part"].items():
+        trained = [stage["by_part"].get(name, nothing)["trained"] for stage in stages.values()]
+        table.add_row(_words(name), *(f"{count:,}" for count in [*trained, sum(part.values())]))
+    table.add_section()
+    whole = plan["parameters"]
+    known = whole["trained"] is not None
+    everything = whole["trained"] + whole["frozen"] if known else None
+    table.add_row("all", *(_count(count) for count in [*(stage["trained"] for stage in stages.values()), everything]))
+    return table
+
+
+def _stages(stages: dict[str, Any]) -> Table:
+    """The stages' runs, side by side."""
+    runs = {name: dict(_run(stage)) for name, stage in stages.items()}
+    table = Table("Run", *runs, title="Stages", title_justify="left")
+    for row in dict.fromkeys(row for run in sorted(runs.values(), key=len, reverse=True) for row in run):
+        table.add_row(Text(row), *(Text(run.get(row, "")) for run in runs.values()))
+    return table
 
 
 def _measured(found: dict[str, Any]) -> Iterator[tuple[str, str]]:

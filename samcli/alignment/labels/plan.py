@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.eye_of_model import local_eye_of
@@ -17,11 +18,13 @@ from samcli.alignment.labels.store import LabelStore
 from samcli.data.sample import Sample, missing_images
 from samcli.errors import UserError
 from samcli.model.hub import cached, download_command
+from samcli.model.llava.config import local_config
 from samcli.recipe import DataRecipe
-from samcli.recipe_alignment import LabelsRecipe, LlavaRecipe
+from samcli.recipe_alignment import LabelsRecipe, LlavaModelRecipe, LlavaRecipe
 from samcli.synth.world.sets import is_made
 from samcli.training.inputs import WORLD_SAMPLES, training_samples
 from samcli.training.plan_data import WORLD_IMAGES
+from samcli.training.published_sets import published_size
 from samcli.training.samples import find_samples, is_world_set
 
 ASSUMED_GRID = 24  # LLaVA-1.5's, where the model's description isn't here
@@ -54,11 +57,10 @@ def plan_labels(recipe: LlavaRecipe, out: Path | None) -> LabelPlan:
     settings, data = recipe.objective.labels, recipe.projector.data
     if settings.source == "none":
         raise UserError("objective.labels.source is none; set it to world, clip or regions")
-    assumed, missing = [], _missing_models(settings)
+    assumed: list[str] = []
+    missing = _missing_models(settings)
     eye = local_eye_of(recipe.model)
-    if eye is None:
-        assumed.append(f"a grid of {ASSUMED_GRID} x {ASSUMED_GRID}, LLaVA-1.5's: the model's config.json isn't here")
-    grid = eye.grid if eye is not None else ASSUMED_GRID
+    grid = eye.grid if eye is not None else _expected_grid(recipe.model, assumed)
     found = _samples_there(data, missing)
     images = len(images_of(found[0])) if found is not None else _expected_images(data, assumed)
     plan = LabelPlan(
@@ -107,12 +109,26 @@ def _samples_there(data: DataRecipe, missing: list[str]) -> tuple[list[Sample], 
     return chosen, directory
 
 
+def _expected_grid(model: LlavaModelRecipe, assumed: list[str]) -> int:
+    """Patches along a side of a model whose image processor isn't here."""
+    config = local_config(model)
+    if config is not None:
+        vision: Any = config.vision_config
+        return int(vision.image_size // vision.patch_size)
+    assumed.append(f"a grid of {ASSUMED_GRID} x {ASSUMED_GRID}, LLaVA-1.5's: the model's config.json isn't here")
+    return ASSUMED_GRID
+
+
 def _expected_images(data: DataRecipe, assumed: list[str]) -> int | None:
     """How many pictures there will be, by what is known of data that isn't there."""
     if is_world_set(data):
         assumed.append(f"{data.train} is drawn first, into the cache directory")
         counts = WORLD_IMAGES[data.train]
         return round((data.samples or WORLD_SAMPLES) * sum(counts) / len(counts))
+    known = published_size(data.train)
+    if data.samples is None and known is not None:
+        assumed.append(f"the {known.samples * known.images:,} pictures of {known.name}, since it is not there")
+        return known.samples * known.images
     if data.samples is not None:
         assumed.append("one picture a sample, since the data is not there to be counted")
     return data.samples
@@ -140,6 +156,14 @@ def _missing_models(settings: LabelsRecipe) -> list[str]:
 
 def plan_text(plan: LabelPlan) -> str:
     """A plan as lines of text."""
+    lines = [f"{name:<22}{value}" for name, value in plan_rows(plan).items()]
+    for title in ("assumed", "missing"):
+        lines += [f"{title}:", *(f"- {line}" for line in getattr(plan, title))] if getattr(plan, title) else []
+    return "\n".join(lines)
+
+
+def plan_rows(plan: LabelPlan) -> dict[str, str]:
+    """What is known of labels, in words."""
     rows = {
         "source": plan.source,
         "pictures": _count(plan.images),
@@ -149,12 +173,7 @@ def plan_text(plan: LabelPlan) -> str:
         "on disk": f"at most {_size(plan.most_bytes)}, about {_size(plan.likely_bytes)}",
         "made already": f"{plan.made:,} pictures, {_size(plan.made_bytes)}",
     }
-    if plan.place is not None:
-        rows["place"] = str(plan.place)
-    lines = [f"{name:<22}{value}" for name, value in rows.items()]
-    for title in ("assumed", "missing"):
-        lines += [f"{title}:", *(f"- {line}" for line in getattr(plan, title))] if getattr(plan, title) else []
-    return "\n".join(lines)
+    return rows if plan.place is None else rows | {"place": str(plan.place)}
 
 
 def _count(number: int | None) -> str:
