@@ -17,14 +17,16 @@ from samcli.alignment.labels.patch_labels import PatchLabels
 from samcli.alignment.objectives import Pairs, draw_pairs, patch_loss, sea_loss
 from samcli.alignment.words import WordTable
 from samcli.data.image import open_image
+from samcli.data.sample import Sample
 from samcli.errors import Interrupted, UserError
 from samcli.model.llava.model import PatchAlignedModel
 from samcli.model.load import load_model
 from samcli.recipe import DataRecipe
-from samcli.recipe_alignment import LabelsRecipe, LlavaModelRecipe, LlavaRecipe, ObjectiveRecipe
+from samcli.recipe_alignment import LabelsRecipe, LlavaModelRecipe, LlavaRecipe, ObjectiveRecipe, PatchTextRecipe
 from samcli.training import llava_job
 from samcli.training.inputs import training_samples
 from samcli.training.llava_job import AlignedTraining, LabelledBatch
+from samcli.training.patch_lengths import PatchLengths
 from samcli.training.run import run_training
 from tests.small_llava import save_small_llava, small_llava
 from tests.small_models import WORDS
@@ -112,7 +114,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(
 
 def stopping(loss: Callable[..., Tensor], at: int) -> Callable[..., Tensor]:
     """The same function, which asks its process to stop when it is called for the `at`-th time."""
-    calls = []
+    calls: list[None] = []
 
     def counted(*arguments: Any) -> Tensor:
         calls.append(None)
@@ -203,3 +205,16 @@ def test_labels_that_the_data_cannot_have_are_one_line(recipe: Callable[..., Lla
     other = {"data": {"train": "world-mmlink", "samples": 4, "workers": 1}, "optim": {"batch_size": 4}}
     with pytest.raises(UserError, match="world-captions"):
         run_training(recipe(projector=other), tmp_path / "run", resume=False, overwrite=False)
+
+
+def test_samples_are_told_by_their_length(recipe: Callable[..., LlavaRecipe], tmp_path: Path, capsys: Any) -> None:
+    short = recipe(text={"answer_tokens": 4}, objective={}, instruction={"enabled": False})
+    run_training(short, tmp_path / "run", resume=False, overwrite=False)
+    assert "text.answer_tokens: 12 of 12 answers lose their end" in capsys.readouterr().err
+    _, processor = small_llava()
+    sample = Sample(0, (Path("a.png"), Path("b.png")), QUESTION, (ANSWER,))
+    for template in ("plain", "vicuna"):
+        settings = PatchTextRecipe.model_validate({"template": template})
+        made = processor.batch([pictures(2)], [QUESTION], [ANSWER], settings)
+        whole = int(made.prompt_mask.sum()) - 2 + 2 * 16 + made.answer_ids.shape[1]  # type: ignore[union-attr]
+        assert PatchLengths.of(processor, [sample], settings).sequence(settings, 16).tolist() == [whole]

@@ -38,9 +38,9 @@ class Lengths:
         images = np.array([len(sample.images) for sample in samples], dtype=np.int64)
         named = {count: processor.declaration_tokens(int(count)) if declared else 0 for count in np.unique(images)}
         return cls(
-            _count(processor.qformer_tokenizer, instructions),
-            _count(processor.tokenizer, instructions),
-            _count(processor.tokenizer, answers, add_special_tokens=False) + 1,
+            count_tokens(processor.qformer_tokenizer, instructions),
+            count_tokens(processor.tokenizer, instructions),
+            count_tokens(processor.tokenizer, answers, add_special_tokens=False) + 1,
             images,
             np.array([named[count] for count in images], dtype=np.int64),
         )
@@ -81,7 +81,8 @@ def check_sequences(lengths: Numbers, samples: Sequence[Sample], most: int | Non
     )
 
 
-def _count(tokenizer: Any, texts: Sequence[str], **more: bool) -> Numbers:
+def count_tokens(tokenizer: Any, texts: Sequence[str], **more: bool) -> Numbers:
+    """Tokens of each text."""
     counted: list[int] = []
     for start in range(0, len(texts), _AT_ONCE):
         made = tokenizer(list(texts[start : start + _AT_ONCE]), **more)

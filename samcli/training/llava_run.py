@@ -14,9 +14,9 @@ from samcli.alignment.labels.eye_of_model import eye_of
 from samcli.alignment.labels.make import make_labels
 from samcli.alignment.labels.store import LabelStore
 from samcli.alignment.words import WordTable
-from samcli.console import say
+from samcli.console import say, warn
 from samcli.data.sample import ANNOTATIONS, Sample
-from samcli.files import atomic_directory, sha256, write_json
+from samcli.files import atomic_directory, sha256, write_json, write_text
 from samcli.memory import enough_memory
 from samcli.model.features import Features, features_for
 from samcli.model.llava.load import PatchBase, load_patch_base
@@ -25,13 +25,16 @@ from samcli.model.traits import write_traits
 from samcli.model.weight_loading import show_no_bar
 from samcli.recipe import DataRecipe
 from samcli.recipe_alignment import LlavaRecipe, ObjectiveRecipe, StageRecipe
-from samcli.run_directory import RESULTS
+from samcli.recipe_file import dump_recipe
+from samcli.run_directory import RECIPE, RESULTS
 from samcli.training.batches import Batches, Steps
 from samcli.training.inputs import INPUTS, check_same_inputs, check_samples, read_pictures, training_samples
+from samcli.training.lengths import Numbers, check_sequences, cut_warnings
 from samcli.training.llava_job import AlignedTraining, LabelledSteps, llava_job
 from samcli.training.loop import Plan, first_process_first, fit
 from samcli.training.optim import step_samples
 from samcli.training.order import EpochOrder
+from samcli.training.patch_lengths import PatchLengths
 
 PROJECTOR, INSTRUCTION = "projector", "instruction"
 MODEL = "model"
@@ -88,6 +91,8 @@ def train_llava(
             found = _identity(base, inputs)
             check_same_inputs(out, found, accept_changes=accept_changes)
             write_json(out / INPUTS, found)
+            if accept_changes:
+                write_text(out / RECIPE, dump_recipe(recipe))
         model = PatchAlignedModel(base.model)
         store = _labels(recipe, inputs[PROJECTOR], eye_of(recipe.model))
     with enough_memory(f"with {base.name} in {recipe.model.dtype} on {accelerator.device}", _LESS_MEMORY):
@@ -155,12 +160,24 @@ def _stage(
     # a tokenizer of its own: batches are made ahead in a thread, with the model's
     words = WordTable(store.words, copy.deepcopy(batches.processor.tokenizer)) if store is not None else None
     a_step = step_samples(stage.optim, accelerator.num_processes)
-    order = EpochOrder(len(inputs.samples), a_step, recipe.seed)
+    lengths = _told_lengths(recipe, model, batches.processor, inputs.samples)
+    order = EpochOrder(len(inputs.samples), a_step, recipe.seed, lengths, stage.data.group_by_length)
     steps = LabelledSteps(Steps(inputs.samples, order, batches, stage.data.augment, recipe.seed), objective, store)
     training = AlignedTraining(model, objective, words).to(accelerator.device)
     job = llava_job(name, training, steps, inputs.samples, a_step)
     torch.manual_seed(recipe.seed)
     return fit(job, Plan(stage.optim, recipe.checkpoint, recipe.log_every), out / name, accelerator)
+
+
+def _told_lengths(recipe: LlavaRecipe, model: PatchAlignedModel, processor: Any, samples: Sequence[Sample]) -> Numbers:
+    """Tokens of each sample; tells which texts lose some, and raises UserError for sequences that can't be."""
+    lengths = PatchLengths.of(processor, samples, recipe.text)
+    for warning in cut_warnings(lengths.cut(recipe.text), len(samples)):
+        warn(warning)
+    whole = lengths.sequence(recipe.text, model.queries)
+    text: Any = model.base.config.text_config
+    check_sequences(whole, samples, getattr(text, "max_position_embeddings", None))
+    return whole
 
 
 def save_llava(model: PatchAlignedModel, base: PatchBase, recipe: LlavaRecipe, directory: Path) -> None:

@@ -67,12 +67,7 @@ class PatchProcessor:
         An `<image>` that an instruction spells out is no image, and left out.
         """
         counts = [1] * len(instructions) if images is None else images
-        prompts = [
-            _TEMPLATES[settings.template].format(
-                images=IMAGE_TOKEN * count, instruction=instruction.replace(IMAGE_TOKEN, "")
-            )
-            for instruction, count in zip(instructions, counts, strict=True)
-        ]
+        prompts = [self.prompt(one, count, settings) for one, count in zip(instructions, counts, strict=True)]
         limit = settings.prompt_tokens if answers is not None else None
         with _TOKENIZING:
             rows = {"prompt": [self._placed(ids, limit) for ids in self.tokenizer(prompts)["input_ids"]]}
@@ -83,6 +78,12 @@ class PatchProcessor:
         for name, ids in rows.items():
             tensors[f"{name}_ids"], tensors[f"{name}_mask"] = pad_right(ids)
         return tensors
+
+    @staticmethod
+    def prompt(instruction: str, images: int, settings: PatchTextRecipe) -> str:
+        """An instruction in its template, behind so many `<image>`."""
+        words = instruction.replace(IMAGE_TOKEN, "")
+        return _TEMPLATES[settings.template].format(images=IMAGE_TOKEN * images, instruction=words)
 
     def _placed(self, ids: Sequence[int], limit: int | None) -> list[int]:
         """A prompt with the batch's mark where images go, and of what is behind them the last `limit` tokens."""

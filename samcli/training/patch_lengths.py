@@ -1,0 +1,45 @@
+"""How long the samples of a LLaVA's stage are; what is done with those that are too long, `lengths.py` says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from samcli.data.sample import Sample
+from samcli.model.llava.processor import PatchProcessor
+from samcli.recipe_alignment import PatchTextRecipe
+from samcli.training.lengths import Numbers, count_tokens
+
+
+@dataclass(frozen=True)
+class PatchLengths:
+    """Tokens of each sample's prompt and answer before anything is cut, and its number of images."""
+
+    prompt: Numbers  # with the template around the instruction, without images
+    answer: Numbers  # with EOS
+    images: Numbers
+
+    @classmethod
+    def of(cls, processor: PatchProcessor, samples: Sequence[Sample], settings: PatchTextRecipe) -> "PatchLengths":
+        """Measured with the model's tokenizer."""
+        prompts = [processor.prompt(sample.instruction, 0, settings) for sample in samples]
+        answers = [sample.references[0] for sample in samples]
+        return cls(
+            count_tokens(processor.tokenizer, prompts),
+            count_tokens(processor.tokenizer, answers, add_special_tokens=False) + 1,
+            np.array([len(sample.images) for sample in samples], dtype=np.int64),
+        )
+
+    def sequence(self, settings: PatchTextRecipe, patches: int) -> Numbers:
+        """Tokens of each sample in the language model, after cutting."""
+        prompt = self.prompt if settings.prompt_tokens is None else np.minimum(self.prompt, settings.prompt_tokens)
+        return self.images * patches + prompt + np.minimum(self.answer, settings.answer_tokens)
+
+    def cut(self, settings: PatchTextRecipe) -> dict[str, int]:
+        """How many samples lose tokens, by the setting that cuts them; empty where none does."""
+        limits = {
+            "prompt_tokens": (self.prompt, settings.prompt_tokens),
+            "answer_tokens": (self.answer, settings.answer_tokens),
+        }
+        found = {f"text.{key}": int((own > most).sum()) for key, (own, most) in limits.items() if most is not None}
+        return {key: count for key, count in found.items() if count}
