@@ -1,5 +1,6 @@
 """The shipped recipes: all valid, `full` with the paper's settings, each line explained; and the page on all keys."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ from pydantic import BaseModel, Field, ValidationError
 
 from samcli.errors import UserError
 from samcli.recipe import DecodingChanges, DecodingRecipe, RowRecipe, SamRecipe
+from samcli.recipe_alignment import LlavaRecipe
 from samcli.recipe_faults import settings
 from samcli.recipe_fields import describe_fields, leaves
 from samcli.recipe_file import find_recipe, load_recipe, recipe_names
 from samcli.recipe_reference import KINDS, UNITS, reference, type_in_words, unit_of
+from samcli.training.optim import total_steps
+from samcli.training.published_sets import published_size
 
 DESCRIBED: tuple[type[BaseModel], ...] = (*KINDS, RowRecipe)
 PAPER = {
@@ -40,13 +44,27 @@ RELEASE = {
 }
 
 
+LLAVA_1_5 = {
+    "projector.optim.learning_rate": 1e-3,
+    "projector.optim.batch_size": 256,
+    "projector.optim.epochs": 1,
+    "instruction.optim.learning_rate": 2e-5,
+    "instruction.optim.batch_size": 128,
+    "instruction.optim.epochs": 1,
+    "model.vision": "openai/clip-vit-large-patch14-336",
+    "model.llm": "lmsys/vicuna-7b-v1.5",
+    "model.feature_layer": -2,
+}
+
+
 def full() -> SamRecipe:
     return load_recipe(SamRecipe, find_recipe("full"))
 
 
-def value(recipe: SamRecipe, key: str) -> object:
-    section, name = key.split(".")
-    found: object = getattr(getattr(recipe, section), name)
+def value(recipe: BaseModel, key: str) -> object:
+    found: Any = recipe
+    for name in key.split("."):
+        found = getattr(found, name)
     return found
 
 
@@ -68,13 +86,42 @@ def test_full_has_the_papers_and_the_releases_values(key: str, wanted: object) -
     assert value(full(), key) == wanted
 
 
-def test_full_spells_out_every_setting_and_explains_each() -> None:
-    text = find_recipe("full").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "schema"), [("full", SamRecipe), ("sea", LlavaRecipe), ("patch-aligned", LlavaRecipe)]
+)
+def test_recipes_at_full_size_spell_out_every_setting_and_explain_each(name: str, schema: type[BaseModel]) -> None:
+    text = find_recipe(name).read_text(encoding="utf-8")
     spelt = {".".join(key for key in keys if isinstance(key, str)) for keys, _ in settings(yaml.safe_load(text))}
     others = ("linear.", "vpgc.", "mmicl.")  # SAM's rivals, which are off
-    assert spelt == {key.path for key in describe_fields(SamRecipe) if not key.path.startswith(others)}
+    assert spelt == {key.path for key in describe_fields(schema) if not key.path.startswith(others)}
     lines = [line for line in text.splitlines() if re.match(r"\s*\w+: *[^\s#]", line)]
-    assert [line for line in lines if "#" not in line and line != "kind: sam"] == []
+    assert [line for line in lines if "#" not in line and not line.startswith("kind: ")] == []
+
+
+@pytest.mark.parametrize("name", ["sea", "patch-aligned"])
+def test_llavas_at_full_size_are_trained_as_llava_1_5_was(name: str) -> None:
+    recipe = load_recipe(LlavaRecipe, find_recipe(name))
+    assert {key: value(recipe, key) for key in LLAVA_1_5} == LLAVA_1_5
+    for stage in (recipe.projector, recipe.instruction):
+        data = published_size(stage.data.train)
+        assert data is not None
+        assert stage.optim.warmup_steps == math.ceil(0.03 * total_steps(stage.optim, data.samples))
+
+
+def test_each_method_of_alignment_has_its_own_objective_and_labels() -> None:
+    sea, patch = (load_recipe(LlavaRecipe, find_recipe(name)).objective for name in ("sea", "patch-aligned"))
+    assert (sea.sea.enabled, sea.patch.enabled, sea.labels.source) == (True, False, "clip")
+    assert (sea.sea.window, sea.labels.top, sea.labels.clip_sign) == (2, 10, "flipped")
+    assert (patch.sea.enabled, patch.patch.enabled, patch.labels.source) == (False, True, "regions")
+
+
+@pytest.mark.parametrize("name", ["sea", "patch-aligned"])
+def test_llavas_say_of_each_setting_of_a_stage_where_it_comes_from(name: str) -> None:
+    text = find_recipe(name).read_text(encoding="utf-8")
+    stages = text.split("projector:  ")[1].split("keep_aligned:")[0]
+    lines = [line for line in stages.splitlines() if re.match(r"\s+\w+: *[^\s#]", line)]
+    origin = r"# (paper|LLaVA-1\.5|ours|of a world set alone|of no effect)"
+    assert [line for line in lines if not re.search(origin, line)] == []
 
 
 def test_full_says_of_each_training_setting_where_it_comes_from() -> None:

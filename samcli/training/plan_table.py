@@ -81,7 +81,7 @@ def _trained_by_stage(plan: dict[str, Any]) -> Table:
 def _stages(stages: dict[str, Any]) -> Table:
     """The stages' runs, side by side."""
     runs = {name: dict(_run(stage)) for name, stage in stages.items()}
-    table = Table("Run", *runs, title="Stages", title_justify="left")
+    table = Table("Run", *(Column(name, overflow="fold") for name in runs), title="Stages", title_justify="left")
     for row in dict.fromkeys(row for run in sorted(runs.values(), key=len, reverse=True) for row in run):
         table.add_row(Text(row), *(Text(run.get(row, "")) for run in runs.values()))
     return table
