@@ -2,12 +2,13 @@
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from samcli.evaluation.published import DATASETS, published_ablation, published_rows
+from samcli.evaluation.published import DATASETS, published_ablation, published_alignment, published_rows
 from samcli.evaluation.result_tables import ablation_table, evaluation_table
 from samcli.evaluation.tables import Cell, Measure, Table
 
@@ -110,6 +111,24 @@ def test_published_rows_by_name() -> None:
     assert len(published_rows("vist")) == 10
     assert published_rows("iedit") == {}
     assert published_rows("world-stories") == {}
+
+
+def test_published_figures_of_alignment_are_those_of_the_documentation() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "alignment.md").read_text(encoding="utf-8")
+    published = published_alignment()
+    for setup, scores in published["sea"].items():
+        pairs = zip(scores["base"].values(), scores["sea"].values(), strict=True)
+        assert f"| {setup} | {' | '.join(f'{base} / {sea}' for base, sea in pairs)} |" in page
+    for llm, scores in published["sea_prime"].items():
+        assert f"| SEA-PRIME, {llm} | {' | '.join(map(str, scores.values()))} |" in page
+    for ability, gain in published["patch_gains"].items():
+        assert f"+{gain} % in {ability}" in " ".join(page.split())
+
+
+def test_seas_headline_is_the_mean_of_one_setups_relative_gains() -> None:
+    gemma = published_alignment()["sea"]["Gemma-2B"]
+    gains = [100 * (gemma["sea"][name] / base - 1) for name, base in gemma["base"].items()]
+    assert sum(gains) / len(gains) == pytest.approx(7.61, abs=0.005)
 
 
 def test_a_caller_can_not_change_the_published_figures() -> None:

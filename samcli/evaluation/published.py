@@ -1,5 +1,6 @@
-"""The figures that the paper prints, to stand beside ours."""
+"""The figures that the paper prints, to stand beside ours; and those of works on token-level alignment."""
 
+import copy
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -49,6 +50,15 @@ def published_ablation() -> dict[str, dict[str, Any]]:
 def published_datasets() -> list[dict[str, Any]]:
     """Table 1: name, samples, and whether it is made automatically and of distinct contexts, as the paper says."""
     return [dict(row) for row in _figures()["table1_datasets"]]
+
+
+def published_alignment() -> dict[str, Any]:
+    """What works on token-level alignment print of benchmarks that aren't run here.
+
+    `sea`: {setup of LLaVA-1.5: {base, sea: {benchmark: score}}}, `sea_prime`: {LLM: {benchmark: score}} (SEA, arXiv
+    2408.11813); `patch_gains`: {ability: percent} (the abstract of arXiv 2505.17316).
+    """
+    return copy.deepcopy(_figures()["alignment"])
 
 
 @cache
