@@ -61,9 +61,9 @@ UNITS = {
     "seeds": "seeds",
     "patches": "window",
     "times": "least_count",
-    "none": "least_score weight temperature seed ids instructions learning_rate min_learning_rate warmup_learning_rate weight_decay betas clip_norm "
-    "repetition_penalty length_penalty word_weight rank box_threshold text_threshold mask_threshold "
-    "guidance_scale mask_score identity identity_margin picture_similarity scene_match",
+    "none": "seed ids instructions learning_rate min_learning_rate warmup_learning_rate weight_decay betas clip_norm "
+    "least_score weight temperature repetition_penalty length_penalty word_weight rank box_threshold text_threshold "
+    "mask_threshold guidance_scale mask_score identity identity_margin picture_similarity scene_match",
 }
 """The unit of each number, by the last part of its key; `none` has those that are plain numbers."""
 

@@ -14,7 +14,8 @@ from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.evaluation.answer_file import Answer
 from samcli.memory import is_out_of_memory
-from samcli.model.captioner import Captioner, Preparation
+from samcli.model.captioner import Captioner
+from samcli.model.preparation import Preparation
 from samcli.recipe import DecodingRecipe
 
 

@@ -14,6 +14,7 @@ from samcli.data.batch import Batch
 from samcli.data.image import as_rgb, open_image
 from samcli.errors import UserError
 from samcli.model.find import BaseFiles
+from samcli.model.preparation import Preparation
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, Traits
 from samcli.recipe import DecodingRecipe, TextRecipe
@@ -75,54 +76,6 @@ class Model(Protocol):
 
     def generate(self, batch: Batch, decoding: DecodingRecipe, streamer: BaseStreamer | None = None) -> Tensor:
         """Answer ids."""
-        ...
-
-
-class Preparation(Protocol):
-    """From pictures and texts to a model's tensors: a `Processor`, or the projector family's."""
-
-    @property
-    def tokenizer(self) -> Any:
-        """The LLM's."""
-        ...
-
-    @property
-    def image_size(self) -> int:
-        """Pixels a side of what the vision tower sees."""
-        ...
-
-    def square(self, image: Image.Image) -> Image.Image:
-        """A picture at the model's size."""
-        ...
-
-    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """Pictures as (M, 3, H, W)."""
-        ...
-
-    def texts(
-        self,
-        instructions: Sequence[str],
-        answers: Sequence[str] | None,
-        settings: Any,
-        images: Sequence[int] | None = None,
-    ) -> dict[str, Tensor]:
-        """The text fields of a batch; `images`: how many each sample has, where prompts hold their places."""
-        ...
-
-    def batch(
-        self,
-        images: Sequence[Sequence[Image.Image]],
-        instructions: Sequence[str],
-        answers: Sequence[str] | None = None,
-        settings: Any = None,
-        *,
-        declare: bool = False,
-    ) -> Batch:
-        """A batch of samples."""
-        ...
-
-    def decode(self, ids: Tensor) -> list[str]:
-        """Generated ids as text."""
         ...
 
 

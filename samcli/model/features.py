@@ -22,12 +22,12 @@ from samcli.console import progress, say, warn
 from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.files import cache_root, save_tensors, sha256
-from samcli.model.captioner import Model, Preparation
+from samcli.model.captioner import Model
+from samcli.model.preparation import Preparation
 from samcli.recipe import DataRecipe
 
 BATCH = 64
 SHARD = 512  # images in a file
-TRANSFORM = "square-bicubic-1"  # how pictures are prepared; to be changed with `Processor.square` and `normalise`
 _SUFFIX = ".safetensors"
 
 
@@ -183,7 +183,7 @@ def features_for(
     if settings.features == "ram":
         return FeaturesInMemory(processor, settings.features_gb, numbers)
     kept_as = dtype if numbers is None else "float16"
-    identity = f"{TRANSFORM}/{processor.image_size}/{dtype}/{kept_as}/{weights_hash}"
+    identity = f"{processor.transform}/{dtype}/{kept_as}/{weights_hash}"
     directory = cache_root() / "features" / hashlib.sha256(identity.encode()).hexdigest()[:32]
     return FeaturesOnDisk(processor, directory, settings.features_gb, numbers)
 

@@ -1,6 +1,5 @@
 """From pictures and text to tensors, as InstructBLIP was trained: squashed to a square, CLIP's mean and deviation."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +11,17 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from samcli.data.batch import IMAGE, Batch, pad_right
+from samcli.data.batch import IMAGE, pad_right
 from samcli.model.find import QFORMER_FOLDER
+from samcli.model.preparation import TOKENIZING, Preparation
 from samcli.recipe import TextRecipe
 
-_TOKENIZING = threading.Lock()  # truncation is a state of a tokenizer, which batches made ahead share
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclass(frozen=True)
-class Processor:
+class Processor(Preparation):
     """Makes batches; the tokenizers are the LLM's and the Q-Former's."""
 
     image_size: int
@@ -43,6 +42,11 @@ class Processor:
         self.tokenizer.save_pretrained(directory)
         self.qformer_tokenizer.save_pretrained(directory / QFORMER_FOLDER)
 
+    @property
+    def transform(self) -> str:
+        """To be changed with `square` and `normalise`."""
+        return f"square-bicubic-1/{self.image_size}"
+
     def square(self, image: Image.Image) -> Image.Image:
         """The picture at the model's size, resized bicubically without cropping."""
         size = (self.image_size, self.image_size)
@@ -58,25 +62,26 @@ class Processor:
         self,
         instructions: Sequence[str],
         answers: Sequence[str] | None,
-        settings: TextRecipe,
+        settings: TextRecipe | None = None,
         images: Sequence[int] | None = None,
     ) -> dict[str, Tensor]:
         """The text fields of a `Batch`; long instructions lose their beginning, as released.
 
         `images` gives the number of images of each sample whose prompt is to name them one by one, as MMICL does.
         """
+        settings = settings or TextRecipe()
         instructions, answers = list(instructions), None if answers is None else list(answers)
         limits: dict[str, Any] = {"truncation": True, "max_length": settings.qformer_tokens}
         limit = settings.prompt_tokens if answers is not None else None
-        with _TOKENIZING:
+        with TOKENIZING:
             qformer_ids = self.qformer_tokenizer(instructions, **limits)["input_ids"]
             prompt_ids = self.tokenizer(instructions, truncation=limit is not None, max_length=limit)["input_ids"]
             if images is not None:
                 prompt_ids = [self._declare(ids, count) for ids, count in zip(prompt_ids, images, strict=True)]
         fields = {"qformer": qformer_ids, "prompt": prompt_ids}
         if answers is not None:
-            with _TOKENIZING:
-                fields["answer"] = [self._answer(answer, settings.answer_tokens) for answer in answers]
+            with TOKENIZING:
+                fields["answer"] = [self.answer_ids(answer, settings.answer_tokens) for answer in answers]
         tensors: dict[str, Tensor] = {}
         for name, rows in fields.items():
             tensors[f"{name}_ids"], tensors[f"{name}_mask"] = pad_right(rows)
@@ -84,7 +89,7 @@ class Processor:
 
     def declaration_tokens(self, images: int) -> int:
         """Tokens that declarations of so many images add to a prompt, beside the visual tokens."""
-        with _TOKENIZING:
+        with TOKENIZING:
             return len(self._declare([], images)) - images
 
     def _declare(self, prompt: list[int], images: int) -> list[int]:
@@ -95,30 +100,6 @@ class Processor:
             declared += [*name, IMAGE, *end]
         opening = 1 if prompt[:1] == [self.tokenizer.bos_token_id] else 0
         return [*prompt[:opening], *declared, *prompt[opening:]]
-
-    def _answer(self, answer: str, limit: int) -> list[int]:
-        ids: list[int] = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
-        return [*ids[: limit - 1], self.tokenizer.eos_token_id]
-
-    def batch(
-        self,
-        images: Sequence[Sequence[Image.Image]],
-        instructions: Sequence[str],
-        answers: Sequence[str] | None = None,
-        settings: TextRecipe | None = None,
-        *,
-        declare: bool = False,
-    ) -> Batch:
-        """A batch of samples: their pictures, instructions and, for training, answers; see `texts`."""
-        counts = [len(group) for group in images]
-        pixels = self.pixels([image for group in images for image in group])
-        texts = self.texts(instructions, answers, settings or TextRecipe(), counts if declare else None)
-        return Batch(torch.tensor(counts), pixel_values=pixels, **texts)
-
-    def decode(self, ids: Tensor) -> list[str]:
-        """Generated ids as text, without special tokens."""
-        texts: list[str] = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
-        return [text.strip() for text in texts]
 
 
 def normalise(pixels: Tensor) -> Tensor:

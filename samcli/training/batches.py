@@ -12,8 +12,9 @@ from PIL import Image
 from samcli.data.batch import Batch
 from samcli.data.image import open_image
 from samcli.data.sample import Sample
-from samcli.model.captioner import Model, Preparation
+from samcli.model.captioner import Model
 from samcli.model.features import Features
+from samcli.model.preparation import Preparation
 from samcli.training.order import EpochOrder
 
 

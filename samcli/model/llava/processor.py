@@ -1,28 +1,29 @@
 """From pictures and text to a LLaVA's tensors: the places of images stand in the prompt."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoTokenizer
 
-from samcli.data.batch import IMAGE, Batch, pad_right
+from samcli.data.batch import IMAGE, pad_right
 from samcli.model.llava.framing import Framing
+from samcli.model.preparation import TOKENIZING, Preparation
 from samcli.recipe_alignment import PatchTextRecipe
 
 IMAGE_TOKEN = "<image>"  # noqa: S105  LLaVA's own
-_TOKENIZING = threading.Lock()  # tokenizers keep state, and batches are made ahead in a thread
 _TEMPLATES = {"plain": "{images} {instruction}", "vicuna": "USER: {images}\n{instruction} ASSISTANT:"}
 
 
 @dataclass(frozen=True)
-class PatchProcessor:
+class PatchProcessor(Preparation):
     """Makes batches; `image_processor` and `tokenizer` are the checkpoint's own, `tokenizer` knows `<image>`."""
+
+    always_places_images: ClassVar[bool] = True
 
     image_processor: Any
     tokenizer: Any
@@ -43,9 +44,9 @@ class PatchProcessor:
         return Framing.of(self.image_processor)
 
     @property
-    def image_size(self) -> int:
-        """Pixels a side of what the vision tower sees."""
-        return self.framing.side
+    def transform(self) -> str:
+        """All of the framing."""
+        return repr(self.framing)
 
     def square(self, image: Image.Image) -> Image.Image:
         """The picture at the model's size."""
@@ -59,20 +60,21 @@ class PatchProcessor:
         self,
         instructions: Sequence[str],
         answers: Sequence[str] | None,
-        settings: PatchTextRecipe,
+        settings: PatchTextRecipe | None = None,
         images: Sequence[int] | None = None,
     ) -> dict[str, Tensor]:
         """The text fields of a `Batch` for samples of so many images; long instructions lose their beginning.
 
         An `<image>` that an instruction spells out is no image, and left out.
         """
+        settings = settings or PatchTextRecipe()
         counts = [1] * len(instructions) if images is None else images
         prompts = [self.prompt(one, count, settings) for one, count in zip(instructions, counts, strict=True)]
         limit = settings.prompt_tokens if answers is not None else None
-        with _TOKENIZING:
+        with TOKENIZING:
             rows = {"prompt": [self._placed(ids, limit) for ids in self.tokenizer(prompts)["input_ids"]]}
             if answers is not None:
-                rows["answer"] = [self._answer(answer, settings.answer_tokens) for answer in answers]
+                rows["answer"] = [self.answer_ids(answer, settings.answer_tokens) for answer in answers]
         nothing = torch.zeros((len(prompts), 0), dtype=torch.int64)
         tensors = {"qformer_ids": nothing, "qformer_mask": nothing}  # there is no Q-Former to read it
         for name, ids in rows.items():
@@ -93,30 +95,6 @@ class PatchProcessor:
             return placed
         head = len(placed) - placed[::-1].index(IMAGE)
         return placed[:head] + placed[head:][-limit:]
-
-    def _answer(self, answer: str, limit: int) -> list[int]:
-        ids: list[int] = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
-        return [*ids[: limit - 1], self.tokenizer.eos_token_id]
-
-    def batch(
-        self,
-        images: Sequence[Sequence[Image.Image]],
-        instructions: Sequence[str],
-        answers: Sequence[str] | None = None,
-        settings: PatchTextRecipe | None = None,
-        *,
-        declare: bool = True,
-    ) -> Batch:
-        """A batch of samples: their pictures, instructions and, for training, answers. Prompts always name images."""
-        counts = [len(group) for group in images]
-        pixels = self.pixels([image for group in images for image in group])
-        texts = self.texts(instructions, answers, settings or PatchTextRecipe(), counts if declare else None)
-        return Batch(torch.tensor(counts), pixel_values=pixels, **texts)
-
-    def decode(self, ids: Tensor) -> list[str]:
-        """Generated ids as text, without special tokens."""
-        texts: list[str] = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
-        return [text.strip() for text in texts]
 
 
 def load_image_processor(source: str) -> Any:
