@@ -518,9 +518,10 @@ def _rehearsed(rehearse: Any, recipe: Any, missing: list[str]) -> Any:
 def _is_of_training(setting: str) -> bool:
     """Whether KEY=VALUE names a key that a training recipe has and an ablation's hasn't."""
     from samcli.recipe import AblateRecipe, SamRecipe
+    from samcli.recipe_alignment import LlavaRecipe
 
     section = setting.replace("=", ".").split(".")[0].strip()
-    return section in SamRecipe.model_fields.keys() - AblateRecipe.model_fields.keys()
+    return section in (SamRecipe.model_fields | LlavaRecipe.model_fields).keys() - AblateRecipe.model_fields.keys()
 
 
 def _refuse(options: dict[str, Any], reason: str) -> None:

@@ -259,3 +259,13 @@ def test_an_ablation_over_llavas_is_planned(tmp_path: Path) -> None:
     planned = dry_run(AblateRecipe.model_validate(settings), tmp_path)
     assert [run["trained"] for run in planned["runs"]] == [4_032_768, 4_032_769]
     assert planned["missing"] == []
+
+
+def test_settings_of_a_stage_reach_the_rows_of_an_ablation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = "instruction.train_llm=false"
+    monkeypatch.setattr("sys.argv", ["sam", "ablate", "tiny/alignment", "--only", "1", "--dry-run", "--set", changed])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert "row 1 (caption loss alone), seed 0: trains 115,200 parameters" in capsys.readouterr().out
