@@ -12,7 +12,7 @@ from samcli.console import say
 from samcli.evaluation.alignment.pictures import Shown
 from samcli.evaluation.tables import Measure, Table
 from samcli.files import write_text
-from samcli.html_page import html_page
+from samcli.page.html_page import html_page
 
 PAGE = "index.html"
 _OF_PATCHES = (
@@ -39,7 +39,8 @@ def write_page(out: Path, table: Table, shown: Mapping[str, Sequence[Shown]], *,
         "legend": _OF_PATCHES if patches else _OF_TOKENS,
         "datasets": [{"name": name, "shown": list(map(_figure, own))} for name, own in shown.items()],
     }
-    write_text(out / PAGE, html_page("samcli.evaluation.alignment", data))
+    page = html_page("samcli.evaluation.alignment", data, title="sam eval: alignment", images="data:")
+    write_text(out / PAGE, page)
     say(f"report: {out / PAGE}")
     return out / PAGE
 

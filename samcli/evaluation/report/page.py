@@ -20,7 +20,7 @@ from samcli.evaluation.entries import Answered, metrics_of, sample_scores
 from samcli.evaluation.predictions import Prediction
 from samcli.evaluation.result_tables import METRICS
 from samcli.files import atomic_write, write_text
-from samcli.html_page import html_page
+from samcli.page.html_page import html_page
 from samcli.recipe import Protocol
 
 PAGE = "index.html"
@@ -60,13 +60,17 @@ def write_report(
         "pictures": [shown.get(path, "") for path in pictures],
         "datasets": _datasets(results, answers, places),
     }
-    page = html_page("samcli.evaluation.report", data)
+    page = _page(data)
     if len(page.encode()) + size * 4 / 3 < LARGEST_SINGLE_FILE:
         inside = {path: _inline(thumbnail) for path, thumbnail in thumbnails.items()}
-        page = html_page("samcli.evaluation.report", data | {"pictures": [inside.get(path, "") for path in pictures]})
+        page = _page(data | {"pictures": [inside.get(path, "") for path in pictures]})
     write_text(out / PAGE, page)
     say(f"report: {out / PAGE}")
     return out / PAGE
+
+
+def _page(data: Mapping[str, Any]) -> str:
+    return html_page("samcli.evaluation.report", data, title="sam eval", images="'self' data: file:")
 
 
 def _models(results: Mapping[str, Any]) -> list[dict[str, Any]]:

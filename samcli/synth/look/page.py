@@ -16,7 +16,7 @@ from samcli.answers import for_terminal
 from samcli.console import progress
 from samcli.errors import UserError
 from samcli.files import write_text
-from samcli.html_page import html_page
+from samcli.page.html_page import html_page
 from samcli.processes import done_by, settle
 from samcli.synth.ledger import Entry
 from samcli.synth.look.funnel import Funnel, Step
@@ -54,7 +54,8 @@ def write_preview(directory: Path, count: int = 2000) -> Path:
         "funnel": [_step(step) for step in funnel.steps()],
         "samples": cards,
     }
-    write_text(directory / PREVIEW, html_page("samcli.synth.look", data))
+    page = html_page("samcli.synth.look", data, title="sam synth", images="'self' file:")
+    write_text(directory / PREVIEW, page)
     _remove_others(directory / THUMBNAILS, cards)
     return directory / PREVIEW
 

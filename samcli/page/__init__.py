@@ -1,0 +1,1 @@
+"""Pages that are one file: one skeleton, filled with a package's body, style and script and with data."""
