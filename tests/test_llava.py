@@ -20,7 +20,7 @@ from samcli.model.llava.processor import IMAGE_TOKEN, PatchProcessor
 from samcli.model.load import load_model
 from samcli.recipe import DecodingRecipe
 from samcli.recipe_alignment import LlavaModelRecipe, PatchTextRecipe
-from tests.small_llava import SIDE, save_small_llava, small_images, small_llava, small_llm
+from tests.small_llava import SIDE, save_small_llava, small_images, small_llava, small_llm, small_tower
 from tests.small_models import save_small, small_base, small_sizes
 
 GREEDY = DecodingRecipe(beams=1, max_length=8, repetition_penalty=1.0)
@@ -183,6 +183,34 @@ def test_parts_make_a_llava(tmp_path: Path) -> None:
     theirs, ours = PatchAlignedModel(whole)(batch), PatchAlignedModel(base.model)(batch)
     torch.testing.assert_close(ours, theirs)
     assert base.identity.keys() == {"vision_base", "llm_base"}
+
+
+def test_parts_that_are_pickles_are_read_as_tensors_alone(tmp_path: Path) -> None:
+    whole, processor = small_llava()
+    for name, part in (("clip", small_tower("clip")), ("llm", small_llm(len(processor.tokenizer) - 1))):
+        part.save_pretrained(tmp_path / name)
+        (tmp_path / name / "model.safetensors").unlink()
+        torch.save(part.state_dict(), tmp_path / name / "pytorch_model.bin")
+    small_images("clip").save_pretrained(tmp_path / "clip")
+    processor.tokenizer.save_pretrained(tmp_path / "llm")
+    parts = LlavaModelRecipe(base=None, vision=str(tmp_path / "clip"), llm=str(tmp_path / "llm"))
+    batch = processor.batch([pictures(1)], [QUESTION], [ANSWER])
+    torch.testing.assert_close(
+        PatchAlignedModel(load_patch_base(parts, seed=3).model)(batch), PatchAlignedModel(whole)(batch)
+    )
+    torch.save({"lm_head.weight": Harmful()}, tmp_path / "llm" / "pytorch_model.bin")
+    with pytest.raises(UserError, match="hold more than tensors"):
+        load_patch_base(parts, seed=3)
+    assert not Harmful.was_made
+
+
+class Harmful:
+    """What a pickle could run when it is read."""
+
+    was_made = False
+
+    def __reduce__(self) -> Any:
+        return setattr, (Harmful, "was_made", True)
 
 
 def test_another_kind_of_model_is_one_line(tmp_path: Path) -> None:

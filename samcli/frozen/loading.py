@@ -1,4 +1,4 @@
-"""Frozen models and their processors, from a hub id or a directory: no code of theirs is run, nothing is unpickled."""
+"""Frozen models and their processors, from a hub id or a directory: no code of theirs is run, only tensors are read."""
 
 import sys
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from samcli.console import stderr, warn
 from samcli.errors import UserError
 from samcli.memory import enough_memory
-from samcli.model.hub import FILES, STAGE, fetch, is_hub_id
+from samcli.model.hub import STAGE, fetch_model, is_hub_id
 
 GPU_BATCH = 8  # pictures
 
@@ -24,7 +24,7 @@ def directory_of(name: str, what: str, revision: str | None = None) -> Path:
         return path
     if not is_hub_id(name):
         raise UserError(f"{name}: neither a directory nor a hub id (OWNER/NAME) of {what}")
-    return fetch(name, STAGE, FILES, revision)
+    return fetch_model(name, STAGE, revision)
 
 
 def processor_from(cls: Any, directory: Path, what: str) -> Any:
@@ -41,20 +41,22 @@ def model_from(cls: Any, directory: Path, what: str, device: str, dtype: str) ->
     from transformers.utils import logging
 
     from samcli.model.load import resolve_device
+    from samcli.model.weight_loading import tensors_alone
 
     if stderr.quiet or not sys.stderr.isatty():
         logging.disable_progress_bar()
     place = resolve_device(device)
     try:
-        with enough_memory(f"while {what} was loaded", "use --dtype bfloat16 or another --device"):
+        less = "use --dtype bfloat16 or another --device"
+        with enough_memory(f"while {what} was loaded", less), tensors_alone(directory) as how:
             model, report = cls.from_pretrained(
                 directory,
                 dtype=getattr(torch, dtype),
                 device_map={"": place},
                 local_files_only=True,
                 trust_remote_code=False,
-                use_safetensors=True,
                 output_loading_info=True,
+                **how,
             )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(f"{directory}: {what} can't be loaded: {_told(error)}") from error

@@ -45,6 +45,15 @@ def fetch(name: str, kind: str, patterns: Sequence[str], revision: str | None = 
         raise UserError(f"no {told} {name}{at}: no directory here, and the hub refuses it: {reason}{newest}") from error
 
 
+def fetch_model(name: str, kind: str, revision: str | None = None) -> Path:
+    """`fetch` of all that a model of transformers is made of: its weights as safetensors, or else as `.bin`.
+
+    Whoever loads those must read tensors from them and nothing else (`weights_only`).
+    """
+    directory = fetch(name, kind, FILES, revision)
+    return directory if any(directory.glob("*.safetensors")) else fetch(name, kind, (*FILES, "*.bin"), revision)
+
+
 def cached(name: str, revision: str | None = None) -> Path | None:
     """The directory of that name, or of that hub id in the hub's local cache; None when it is neither."""
     from huggingface_hub import snapshot_download

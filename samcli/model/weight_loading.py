@@ -1,7 +1,10 @@
 """Weights from safetensors into a model: each straight into its numbers and onto its device, without a second copy."""
 
 import logging
+import pickle
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,18 @@ def load_weights(
     if settings.llm_bits == 4:
         _keep_gradients(complete)
     return complete
+
+
+@contextmanager
+def tensors_alone(directory: Path) -> Iterator[dict[str, bool]]:
+    """Options by which transformers reads a directory's weights: safetensors, or of pickles the tensors alone.
+
+    Raises UserError for a pickle that holds anything else; nothing of it is run.
+    """
+    try:
+        yield {"use_safetensors": any(directory.glob("*.safetensors")), "weights_only": True}
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{directory}: its .bin files hold more than tensors, so they aren't read") from error
 
 
 def show_no_bar(*, small: bool) -> None:

@@ -19,12 +19,14 @@ REMEMBERED_FROM = 1 << 28  # bytes; smaller files are hashed in less than a seco
 
 
 def weights_hash(directory: Path) -> str:
-    """A hash of the names and all bytes of a directory's safetensors files; large files are hashed once.
+    """A hash of the names and all bytes of a directory's safetensors files, or else of its `.bin` files.
+
+    Large files are hashed once.
 
     Raises UserError for a file that can't be read.
     """
     digest = hashlib.sha256()
-    for path in sorted(directory.glob("*.safetensors")):
+    for path in sorted(directory.glob("*.safetensors")) or sorted(directory.glob("*.bin")):
         try:
             digest.update(f"{path.name}:{file_hash(path)};".encode())
         except OSError as error:

@@ -124,7 +124,8 @@ def _missing_model(name: str, revision: str | None, key: str, example: str) -> l
     directory = cached(name, revision)
     if directory is None:
         return [f"weights: {_whence(name, revision, key, example)}"]
-    lacking = _lacking_files(directory, {})
+    pickled = key != "model.base" and any(directory.glob("*.bin"))  # of parts those are read too
+    lacking = [] if pickled else _lacking_files(directory, {})
     return [f"weights: {directory} lacks {', '.join(lacking)}"] if lacking else []
 
 

@@ -19,13 +19,13 @@ from samcli.errors import UserError
 from samcli.memory import enough_memory
 from samcli.model.captioner import Captioner
 from samcli.model.find import DESCRIPTION, TINY, BaseFiles, tiny_directory, without_tiny
-from samcli.model.hub import fetch, is_hub_id
+from samcli.model.hub import fetch, fetch_model, is_hub_id
 from samcli.model.llava.model import PatchAlignedModel
 from samcli.model.llava.parts import draw_projector, join_parts, of_instructblip
 from samcli.model.llava.processor import PatchProcessor, load_image_processor
 from samcli.model.processor import DEVIATION, MEAN
 from samcli.model.traits import PATCHES, WORLD, Traits, read_traits
-from samcli.model.weight_loading import show_no_bar
+from samcli.model.weight_loading import show_no_bar, tensors_alone
 from samcli.model.weights import base_identity
 from samcli.recipe_alignment import LlavaModelRecipe, PatchTextRecipe
 
@@ -116,10 +116,23 @@ def patch_identity(settings: LlavaModelRecipe) -> dict[str, str]:
 
 
 def _parts(settings: LlavaModelRecipe) -> tuple[Path, Path]:
-    vision, llm = (
-        _directory(str(part), None, (*DESCRIPTION, "*.safetensors")) for part in (settings.vision, settings.llm)
-    )
-    return vision, llm
+    """The directories of tower and language model, fetched from the hub if need be."""
+    return _part_directory(str(settings.vision)), _part_directory(str(settings.llm))
+
+
+def _part_directory(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if not is_hub_id(name):
+        raise UserError(f"{name}: neither a directory nor a hub id such as openai/clip-vit-large-patch14-336")
+    return fetch_model(name, "model")
+
+
+def _part(kind: Any, directory: Path, dtype: torch.dtype) -> Any:
+    """A tower or a language model; of files that are pickles (Vicuna's are) tensors are read and nothing else."""
+    with tensors_alone(directory) as how:
+        return kind.from_pretrained(directory, dtype=dtype, trust_remote_code=False, **how)
 
 
 def _identity_of_parts(vision: Path, llm: Path) -> dict[str, str]:
@@ -148,9 +161,9 @@ def _directory(name: str, revision: str | None, files: tuple[str, ...]) -> Path:
 def _of_parts(settings: LlavaModelRecipe, name: str, seed: int) -> PatchBase:
     vision, llm = _parts(settings)
     dtype = getattr(torch, settings.dtype)
-    both = AutoModel.from_pretrained(vision, dtype=dtype, use_safetensors=True, trust_remote_code=False)
+    both = _part(AutoModel, vision, dtype)
     tower = getattr(both, "vision_model", both)
-    language = AutoModelForCausalLM.from_pretrained(llm, dtype=dtype, use_safetensors=True, trust_remote_code=False)
+    language = _part(AutoModelForCausalLM, llm, dtype)
     tokenizer = AutoTokenizer.from_pretrained(llm)
     processor = PatchProcessor(load_image_processor(str(vision)), tokenizer)
     llava = join_parts(tower, language, tokenizer, settings.feature_layer, seed)
