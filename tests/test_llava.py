@@ -136,6 +136,9 @@ def test_the_first_stage_trains_the_projector_alone() -> None:
     assert any(".language_model." in name for name in trained)
     assert not any(".vision_tower." in name for name in trained)
     assert not llava.model.vision_tower.training
+    assert llava.model.language_model.training
+    model.train_projector()
+    assert not llava.model.language_model.training  # no dropout in what is frozen
 
 
 def test_a_projector_is_drawn_from_its_seed() -> None:
@@ -146,6 +149,12 @@ def test_a_projector_is_drawn_from_its_seed() -> None:
         drawn.append(llava.model.multi_modal_projector.linear_2.weight.clone())
     assert torch.equal(drawn[0], drawn[2])
     assert not torch.equal(drawn[0], drawn[1])
+
+
+def test_what_is_added_for_images_is_no_chance() -> None:
+    first, second = (small_llava()[0].lm_head.weight.clone() for _ in range(2) if torch.rand(1) >= 0)
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first[-1], first[:-1].mean(dim=0))
 
 
 def test_the_small_tower_is_instructblips_without_its_class_token() -> None:

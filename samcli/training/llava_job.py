@@ -19,6 +19,8 @@ from samcli.recipe_alignment import ObjectiveRecipe
 from samcli.training.batches import Steps, answer_tokens
 from samcli.training.loop import Job
 
+_MOST_SCALE = math.log(100)  # of cosines, as in CLIP: a smaller temperature follows single pairs
+
 
 @dataclass(frozen=True)
 class LabelledBatch:
@@ -57,7 +59,13 @@ class AlignedTraining(nn.Module):
         if self.words is None:
             raise ValueError("pairs of patches and words, but no list of words")
         targets = self.words.embeddings(self.model.word_embeddings().detach(), pairs.words)
-        return sea_loss(visual.flatten(0, 1)[pairs.patches], targets, self.log_scale.exp())
+        scale = self.log_scale.clamp(max=_MOST_SCALE).exp()
+        return sea_loss(visual.flatten(0, 1)[pairs.patches], targets, scale)
+
+    @property
+    def temperature(self) -> float:
+        """Tau by now."""
+        return float(torch.exp(-self.log_scale.detach()))
 
 
 class LabelledSteps:

@@ -166,7 +166,8 @@ def _stage(
     training = AlignedTraining(model, objective, words).to(accelerator.device)
     job = llava_job(name, training, steps, inputs.samples, a_step)
     torch.manual_seed(recipe.seed)
-    return fit(job, Plan(stage.optim, recipe.checkpoint, recipe.log_every), out / name, accelerator)
+    figures = fit(job, Plan(stage.optim, recipe.checkpoint, recipe.log_every), out / name, accelerator)
+    return figures | ({"temperature": training.temperature} if objective.sea.enabled else {})
 
 
 def _told_lengths(recipe: LlavaRecipe, model: PatchAlignedModel, processor: Any, samples: Sequence[Sample]) -> Numbers:

@@ -48,6 +48,8 @@ class PatchAlignedModel(nn.Module):
         """Set the mode of what trains; frozen parts stay in `eval()`, so that no dropout acts in them."""
         super().train(mode)
         self.base.model.vision_tower.eval()
+        if not self.base.lm_head.get_parameter("weight").requires_grad:
+            self.base.model.language_model.eval()
         return self
 
     def place(self, device: torch.device) -> Self:

@@ -25,8 +25,7 @@ def join_parts(tower: Any, llm: Any, tokenizer: Any, feature_layer: int, seed: i
     copied.
     """
     tokenizer.add_tokens([IMAGE_TOKEN], special_tokens=True)
-    if len(tokenizer) > llm.get_input_embeddings().num_embeddings:
-        llm.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    _make_room(llm, len(tokenizer))
     image_token = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
     with torch.device("meta"):
         llava = LlavaForConditionalGeneration(joined_config(tower.config, llm.config, image_token, feature_layer))
@@ -38,6 +37,17 @@ def join_parts(tower: Any, llm: Any, tokenizer: Any, feature_layer: int, seed: i
     llava.generation_config = llm.generation_config
     llava.eval()
     return llava
+
+
+def _make_room(llm: Any, words: int) -> None:
+    """Give a language model so many words; new ones are the mean of the others, which no chance decides."""
+    known = llm.get_input_embeddings().num_embeddings
+    if words <= known:
+        return
+    llm.resize_token_embeddings(words, mean_resizing=False)
+    with torch.no_grad():
+        for table in (llm.get_input_embeddings(), llm.get_output_embeddings()):
+            table.weight[known:] = table.weight[:known].float().mean(dim=0).to(table.weight)
 
 
 def joined_config(vision: Any, text: Any, image_token: int, feature_layer: int) -> LlavaConfig:
