@@ -218,7 +218,7 @@ def label(
     recipe: Recipe,
     settings: Settings = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Directory of the labels. Default: in the cache, for all runs.")
+        Path | None, typer.Option("--out", help="Their directory (objective.labels.directory). Default: in the cache.")
     ] = None,
     show: Annotated[
         int | None, typer.Option(metavar="N", help="Draw the labels of the first N samples, a PNG.")
@@ -241,17 +241,18 @@ def label(
 
     `sam train` makes labels by itself where they are missing; here they are made before, looked at, or estimated.
     """
-    from samcli.alignment.labels.command import run_label
     from samcli.recipe_alignment import LlavaRecipe
+    from samcli.training.label_command import run_label
 
     flags = {
         "model.device": device,
         "objective.labels.dtype": dtype,
+        "objective.labels.directory": out and str(out),
         "objective.labels.batch_size": batch_size,
         "projector.data.root": data_root,
         "projector.data.image_root": image_root,
     }
-    _print(run_label(_recipe(LlavaRecipe, recipe, settings, flags), out, show=show, dry_run=dry_run))
+    _print(run_label(_recipe(LlavaRecipe, recipe, settings, flags), show=show, dry_run=dry_run))
 
 
 @app.command("eval")

@@ -25,8 +25,11 @@ class LlavaModelRecipe(Section):
 
     @model_validator(mode="after")
     def _whole_or_of_parts(self) -> Self:
-        if (self.base is None) != (self.vision is not None and self.llm is not None):
+        parts = [one for one in (self.vision, self.llm) if one is not None]
+        if (self.base is not None and parts) or (self.base is None and len(parts) < 2):
             raise ValueError("give either base, or vision and llm with base: null")
+        if self.base is None and (self.revision is not None or not self.new_projector):
+            raise ValueError("parts have no projector yet and no common revision: leave revision and new_projector out")
         return self
 
 
@@ -48,6 +51,7 @@ class LabelsRecipe(Section):
         description="world: what the embedded world knows; clip: words nearest to a patch in a paired CLIP or SigLIP; "
         "regions: tagger, detector, segmenter",
     )
+    directory: str | None = Field(None, description="where labels are kept; null: in the cache, for all runs")
     words: str = Field(
         "captions", description="captions: the words of the data's answers; else a file of words, a line each"
     )
@@ -139,3 +143,9 @@ class LlavaRecipe(Section):
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = Field(
         (), description="where figures go beside log.jsonl; each is a package of its own"
     )
+
+    @model_validator(mode="after")
+    def _labelled_pictures_stay_as_they_are(self) -> Self:
+        if self.objective.enabled and self.projector.data.augment != "none":
+            raise ValueError("projector.data.augment must be none with an objective: labels are of the whole picture")
+        return self

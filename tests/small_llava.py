@@ -22,7 +22,7 @@ from samcli.model.tokenizers import build_llm_tokenizer
 from tests.small_models import WORDS
 
 SIDE, PATCH, WIDTH = 32, 8, 16
-_SHAPE: dict[str, Any] = {
+SHAPE: dict[str, Any] = {
     "hidden_size": 16,
     "intermediate_size": 32,
     "num_hidden_layers": 3,
@@ -36,8 +36,8 @@ def small_tower(kind: str) -> Any:
     """A vision tower of `clip` or `siglip`."""
     torch.manual_seed(1)
     if kind == "clip":
-        return CLIPVisionModel(CLIPVisionConfig(**_SHAPE)).eval()
-    return SiglipVisionModel(SiglipVisionConfig(**_SHAPE, vision_use_head=False)).eval()
+        return CLIPVisionModel(CLIPVisionConfig(**SHAPE)).eval()
+    return SiglipVisionModel(SiglipVisionConfig(**SHAPE, vision_use_head=False)).eval()
 
 
 def small_images(kind: str) -> Any:

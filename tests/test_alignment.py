@@ -17,13 +17,13 @@ from PIL import Image
 from torch import Tensor
 from transformers import SiglipImageProcessorPil
 
+from samcli.alignment.drawing import Said, patch_picture, token_picture
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.lens import Seen, context_of, look, without_context
 from samcli.data.batch import Batch
 from samcli.data.sample import Sample, write_annotations
 from samcli.errors import Interrupted, UserError
 from samcli.evaluation.alignment import measuring
-from samcli.evaluation.alignment.drawing import Said, patch_picture, token_picture
 from samcli.evaluation.alignment.looking import Looked, look_at
 from samcli.evaluation.alignment.measure_file import read_measures
 from samcli.evaluation.alignment.results import alignment_table, evidence_of_measures

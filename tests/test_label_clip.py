@@ -20,6 +20,7 @@ from samcli.data.sample import read_annotations
 from samcli.errors import UserError
 from samcli.recipe_alignment import LabelsRecipe
 from tests.label_data import EYE, world_samples
+from tests.label_settings import at
 from tests.small_segmenters import save_sam
 from tests.small_towers import PATCH, SIDE, save_clip, save_siglip
 
@@ -164,7 +165,7 @@ def test_labels_are_of_what_the_model_sees_of_a_picture(towers: Path, tmp_path: 
 def test_labels_of_the_words_of_the_data(towers: Path, tmp_path: Path) -> None:
     world_samples(tmp_path / "data", 3)
     samples = read_annotations(tmp_path / "data")
-    store = make_labels(recipe(towers / "clip"), samples, tmp_path / "data", EYE, tmp_path / "labels", device="cpu")
+    store = make_labels(at(recipe(towers / "clip"), tmp_path / "labels"), samples, tmp_path / "data", EYE, device="cpu")
     assert store.words == words_of_texts([sample.references[0] for sample in samples], 1)
     labels = store.get([samples[2].images[0], samples[0].images[0]])
     assert labels.counts.shape == (2, EYE.patches)

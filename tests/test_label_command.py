@@ -8,17 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
-from samcli.alignment.labels.command import run_label
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.eye_of_model import eye_of, local_eye_of
 from samcli.alignment.labels.patch_labels import PatchLabels
-from samcli.alignment.labels.plan import plan_labels, plan_text
 from samcli.alignment.labels.show import best_words
 from samcli.alignment.labels.storage import label_storage
 from samcli.alignment.labels.store import LabelStore
 from samcli.cli import main
 from samcli.errors import UserError
 from samcli.recipe_alignment import LlavaModelRecipe, LlavaRecipe
+from samcli.training.label_command import run_label
+from samcli.training.label_plan import plan_labels, plan_text
 from tests.label_data import world_samples
 from tests.small_towers import PATCH, SIDE, save_clip, save_siglip
 
@@ -54,13 +54,13 @@ def test_the_command_makes_labels_and_prints_where(
 
 
 def test_a_dry_run_makes_nothing_and_knows_what_is_made(data: Path) -> None:
-    before = plan_labels(recipe(data), None)
+    before = plan_labels(recipe(data))
     assert (before.images, before.words, before.grid, before.made) == (3, 136, 8, 0)
     assert before.most_bytes == label_storage(recipe(data).objective.labels, 3, 64)
     assert before.place is not None
     assert not before.place.exists()
-    assert run_label(recipe(data), None, show=None, dry_run=False) == str(before.place)
-    after = plan_labels(recipe(data), None)
+    assert run_label(recipe(data), show=None, dry_run=False) == str(before.place)
+    after = plan_labels(recipe(data))
     assert (after.place, after.made, after.missing) == (before.place, 3, [])
     assert after.made_bytes > 0
     assert "made already          3 pictures" in plan_text(after)
@@ -69,7 +69,7 @@ def test_a_dry_run_makes_nothing_and_knows_what_is_made(data: Path) -> None:
 def test_a_dry_run_lists_what_is_missing_and_what_it_assumes(data: Path) -> None:
     there = {"clip": "nobody/clip", "detector": "nobody/detector", "segmenter": "nobody/segmenter"}
     llava = {"base": "nobody/llava"}
-    plan = plan_labels(recipe("captions-of-photographs", "regions", llava, **there), None)
+    plan = plan_labels(recipe("captions-of-photographs", "regions", llava, **there))
     assert [line.split()[0] for line in plan.missing] == [
         "labels.clip:",
         "labels.detector:",
@@ -84,7 +84,7 @@ def test_a_dry_run_lists_what_is_missing_and_what_it_assumes(data: Path) -> None
 
 
 def test_a_dry_run_expects_a_world_set_that_is_not_drawn_yet(data: Path) -> None:
-    plan = plan_labels(recipe("world-instructions"), None)
+    plan = plan_labels(recipe("world-instructions"))
     assert plan.images is not None
     assert plan.images > 20_000
     assert plan.assumed == ["world-instructions is drawn first, into the cache directory"]
@@ -93,13 +93,13 @@ def test_a_dry_run_expects_a_world_set_that_is_not_drawn_yet(data: Path) -> None
 
 def test_a_recipe_without_labels_is_refused(data: Path) -> None:
     with pytest.raises(UserError, match="set it to world, clip or regions"):
-        run_label(recipe(data, "none"), None, show=None, dry_run=True)
+        run_label(recipe(data, "none"), show=None, dry_run=True)
     with pytest.raises(UserError, match="--show 0: the number of samples to draw"):
-        run_label(recipe(data), None, show=0, dry_run=False)
+        run_label(recipe(data), show=0, dry_run=False)
 
 
 def test_samples_are_drawn_with_their_words(data: Path) -> None:
-    drawn = Image.open(run_label(recipe(data), None, show=2, dry_run=False))
+    drawn = Image.open(run_label(recipe(data), show=2, dry_run=False))
     assert drawn.format == "PNG"
     assert drawn.height > 2 * 8 * 20
 

@@ -22,6 +22,7 @@ from samcli.errors import UserError
 from samcli.files import sha256
 from samcli.recipe_alignment import LabelsRecipe
 from tests.label_data import EYE, world_samples
+from tests.label_settings import at
 
 WORLD = LabelsRecipe(source="world")
 KILLS, PICTURES = 6, 240
@@ -58,9 +59,9 @@ def test_labels_are_made_once_and_found_again(data: Path, tmp_path: Path, monkey
 
 def test_more_samples_of_a_data_set_add_to_its_labels(data: Path, tmp_path: Path) -> None:
     samples = read_annotations(data)
-    make_labels(WORLD, samples[:5], data, EYE, tmp_path / "labels")
+    make_labels(at(WORLD, tmp_path / "labels"), samples[:5], data, EYE)
     before = contents(tmp_path / "labels")
-    store = make_labels(WORLD, samples[:12], data, EYE, tmp_path / "labels")
+    store = make_labels(at(WORLD, tmp_path / "labels"), samples[:12], data, EYE)
     assert len(store) == 12
     assert before.items() - contents(tmp_path / "labels").items() == {("images.jsonl", before["images.jsonl"])}
 
@@ -79,14 +80,17 @@ def test_another_eye_or_data_set_has_labels_of_its_own(
     assert len(places) == 3
     with pytest.raises(UserError, match=r"holds other labels .*grid: 8 -> 4"):
         make_labels(
-            WORLD, samples, data, type(EYE)(EYE.side, 16, EYE.crop), make_labels(WORLD, samples, data, EYE).directory
+            at(WORLD, make_labels(WORLD, samples, data, EYE).directory),
+            samples,
+            data,
+            type(EYE)(EYE.side, 16, EYE.crop),
         )
 
 
 def test_labels_that_will_not_fit_are_refused_before_any_is_made(data: Path, tmp_path: Path) -> None:
     small = WORLD.model_copy(update={"gb": 1e-6})
     with pytest.raises(UserError, match=r"labels.gb allows 1e-06 GB; raise it"):
-        make_labels(small, read_annotations(data), data, EYE, tmp_path / "labels")
+        make_labels(at(small, tmp_path / "labels"), read_annotations(data), data, EYE)
     assert not list((tmp_path / "labels").glob("*.safetensors"))
 
 
@@ -98,22 +102,22 @@ def test_labels_that_grow_too_large_stop_and_go_on_where_there_is_room(
     samples = read_annotations(data)[:40]
     bounded = WORLD.model_copy(update={"gb": 5e-5})
     with pytest.raises(UserError, match=r"labels.gb allows 5e-05 GB"):
-        make_labels(bounded, samples, data, EYE, tmp_path / "labels")
+        make_labels(at(bounded, tmp_path / "labels"), samples, data, EYE)
     stopped = LabelStore.open(tmp_path / "labels", data)
     assert 0 < len(stopped) < 40
     assert stopped.bytes <= 5e4
-    assert len(make_labels(WORLD, samples, data, EYE, tmp_path / "labels")) == 40
+    assert len(make_labels(at(WORLD, tmp_path / "labels"), samples, data, EYE)) == 40
 
 
 def test_a_full_disk_is_told_before_any_is_made(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1))
     with pytest.raises(UserError, match=r"where 1e-09 GB are free; make room"):
-        make_labels(WORLD, read_annotations(data), data, EYE, tmp_path / "labels")
+        make_labels(at(WORLD, tmp_path / "labels"), read_annotations(data), data, EYE)
 
 
 def test_what_labels_take_lies_within_its_bound(data: Path, tmp_path: Path) -> None:
     samples = read_annotations(data)
-    store = make_labels(WORLD, samples, data, EYE, tmp_path / "labels")
+    store = make_labels(at(WORLD, tmp_path / "labels"), samples, data, EYE)
     taken = sum(path.stat().st_size for path in store.directory.glob("*.safetensors"))
     assert taken <= label_storage(WORLD, len(samples), EYE.patches)
     assert taken == pytest.approx(likely_storage(WORLD, len(samples), EYE.patches), rel=0.4)
@@ -121,22 +125,22 @@ def test_what_labels_take_lies_within_its_bound(data: Path, tmp_path: Path) -> N
 
 def test_no_source_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="set it to world, clip or regions"):
-        make_labels(LabelsRecipe(), read_annotations(data), data, EYE, tmp_path / "labels")
+        make_labels(at(LabelsRecipe(), tmp_path / "labels"), read_annotations(data), data, EYE)
 
 
 def test_a_damaged_file_is_made_again_once_it_is_removed(data: Path, tmp_path: Path) -> None:
     samples = read_annotations(data)[:6]
-    store = make_labels(WORLD, samples, data, EYE, tmp_path / "labels")
+    store = make_labels(at(WORLD, tmp_path / "labels"), samples, data, EYE)
     whole, file = store.get(images(samples)), tmp_path / "labels" / "00000000.safetensors"
     file.unlink()
-    again = make_labels(WORLD, samples, data, EYE, tmp_path / "labels").get(images(samples))
+    again = make_labels(at(WORLD, tmp_path / "labels"), samples, data, EYE).get(images(samples))
     assert torch.equal(again.words, whole.words)
 
 
 def label(data: Path, out: Path) -> None:
     """Make labels in many files."""
     setattr(make, "SHARD", OF_A_FILE)  # noqa: B010  of another module
-    make_labels(WORLD, read_annotations(data), data, EYE, out)
+    make_labels(at(WORLD, out), read_annotations(data), data, EYE)
 
 
 def files(out: Path) -> int:

@@ -16,6 +16,7 @@ from samcli.frozen.box_segmenter import BoxSegmenter
 from samcli.frozen.detector import Boxes, Detector
 from samcli.recipe_alignment import LabelsRecipe
 from tests.label_data import EYE, world_samples
+from tests.label_settings import at
 from tests.small_segmenters import save_detector, save_sam
 from tests.small_towers import save_clip
 
@@ -137,7 +138,7 @@ def test_labels_of_regions_go_into_the_store(models: Path, tmp_path: Path) -> No
     samples = read_annotations(tmp_path / "data")
     (tmp_path / "words.txt").write_text("person\nchair\n")
     settings = recipe(models, words=str(tmp_path / "words.txt"))
-    store = make_labels(settings, samples, tmp_path / "data", EYE, tmp_path / "labels", device="cpu")
+    store = make_labels(at(settings, tmp_path / "labels"), samples, tmp_path / "data", EYE, device="cpu")
     images = [sample.images[0] for sample in samples]
     own = labeller(settings, tmp_path / "own").label(images)
     assert torch.equal(store.get(images).words, own.words)

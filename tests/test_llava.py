@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import InstructBlipForConditionalGeneration
+from safetensors.torch import load_file, save_file
+from transformers import Dinov2Config, Dinov2Model, InstructBlipForConditionalGeneration
 
 from samcli.data.batch import IMAGE, Batch
 from samcli.errors import UserError
@@ -18,9 +19,10 @@ from samcli.model.llava.model import PatchAlignedModel
 from samcli.model.llava.parts import draw_projector, siglip_of
 from samcli.model.llava.processor import IMAGE_TOKEN, PatchProcessor
 from samcli.model.load import load_model
+from samcli.model.traits import write_traits
 from samcli.recipe import DecodingRecipe
 from samcli.recipe_alignment import LlavaModelRecipe, PatchTextRecipe
-from tests.small_llava import SIDE, save_small_llava, small_images, small_llava, small_llm, small_tower
+from tests.small_llava import SHAPE, SIDE, save_small_llava, small_images, small_llava, small_llm, small_tower
 from tests.small_models import save_small, small_base, small_sizes
 
 GREEDY = DecodingRecipe(beams=1, max_length=8, repetition_penalty=1.0)
@@ -45,7 +47,7 @@ def test_loss_and_logits_are_those_of_transformers(kind: str, images: int) -> No
     llava, processor = small_llava(kind)
     model = PatchAlignedModel(llava)
     batch = processor.batch([pictures(images)], [QUESTION], [ANSWER])
-    prompt = written_out(processor, batch, model.queries, 0)
+    prompt = written_out(processor, batch, model.patches, 0)
     answer = batch.answer_ids[0].tolist() if batch.answer_ids is not None else []
     labels = torch.tensor([[-100] * len(prompt) + answer])
     theirs = llava(input_ids=torch.tensor([prompt + answer]), pixel_values=batch.pixel_values, labels=labels)
@@ -61,7 +63,7 @@ def test_gradients_of_the_second_stage_are_those_of_transformers(tied: bool) -> 
     model(batch).backward()
     ours = {name: one.grad.clone() for name, one in model.trained_parameters() if one.grad is not None}
     llava.zero_grad()
-    prompt, answer = written_out(processor, batch, model.queries, 0), batch.answer_ids[0].tolist()  # type: ignore[index]
+    prompt, answer = written_out(processor, batch, model.patches, 0), batch.answer_ids[0].tolist()  # type: ignore[index]
     labels = torch.tensor([[-100] * len(prompt) + answer])
     llava(input_ids=torch.tensor([prompt + answer]), pixel_values=batch.pixel_values, labels=labels).loss.backward()
     assert ours.keys() == {name for name, one in llava.named_parameters() if one.grad is not None}
@@ -86,7 +88,7 @@ def test_greedy_answers_are_those_of_transformers() -> None:
     llava, processor = small_llava()
     model = PatchAlignedModel(llava)
     batch = processor.batch([pictures(2)], [QUESTION])
-    prompt = torch.tensor([written_out(processor, batch, model.queries, 0)])
+    prompt = torch.tensor([written_out(processor, batch, model.patches, 0)])
     whole: Any = llava
     theirs = whole.generate(
         input_ids=prompt, pixel_values=batch.pixel_values, max_new_tokens=GREEDY.max_length - 1, do_sample=False
@@ -173,7 +175,10 @@ def test_a_llava_on_disk_captions_like_any_model(tmp_path: Path) -> None:
     directory = save_small_llava(tmp_path / "llava")
     assert is_patch_model(directory)
     captioner = load_model(str(directory), device="cpu")
-    assert captioner.caption(pictures(2), QUESTION, GREEDY) == captioner.caption(pictures(2), QUESTION, GREEDY)
+    llava, processor = small_llava()
+    settings = PatchTextRecipe(template="vicuna")
+    expected = PatchAlignedModel(llava).generate(processor.batch([pictures(2)], [QUESTION], settings=settings), GREEDY)
+    assert [captioner.caption(pictures(2), QUESTION, GREEDY)] == processor.decode(expected)
     assert (captioner.traits.template, captioner.adapter) == ("vicuna", None)
     with pytest.raises(UserError, match="takes no adapter"):
         load_model(str(directory), "tiny", device="cpu")
@@ -222,9 +227,53 @@ class Harmful:
         return setattr, (Harmful, "was_made", True)
 
 
+def test_parts_that_lack_tensors_or_fit_nothing_are_one_line(tmp_path: Path) -> None:
+    _, processor = small_llava()
+    for kind, tower in (("clip", small_tower("clip")), ("dino", Dinov2Model(Dinov2Config(**SHAPE)))):
+        tower.save_pretrained(tmp_path / kind)
+        small_images("clip").save_pretrained(tmp_path / kind)
+    small_llm(len(processor.tokenizer) - 1).save_pretrained(tmp_path / "llm")
+    processor.tokenizer.save_pretrained(tmp_path / "llm")
+
+    def load(tower: str, layer: int = -2) -> None:
+        parts = {"base": None, "vision": str(tmp_path / tower), "llm": str(tmp_path / "llm"), "feature_layer": layer}
+        load_patch_base(LlavaModelRecipe.model_validate(parts), seed=0)
+
+    load("clip")
+    with pytest.raises(UserError, match="is a dinov2; needed is a CLIP or a SigLIP"):
+        load("dino")
+    with pytest.raises(UserError, match="the tower has layers -4 to 3"):
+        load("clip", 9)
+    state = load_file(tmp_path / "llm" / "model.safetensors")
+    del state["model.layers.0.mlp.up_proj.weight"]
+    save_file(state, tmp_path / "llm" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks 1 of the model's tensors, such as .*up_proj"):
+        load("clip")
+
+
+def test_a_new_projector_of_a_small_model_is_as_large_as_the_first(tmp_path: Path) -> None:
+    first = load_patch_base(LlavaModelRecipe(), seed=0)
+    first.model.save_pretrained(tmp_path)
+    first.processor.save(tmp_path)
+    write_traits(tmp_path, first.traits)
+    again = load_patch_base(LlavaModelRecipe(base=str(tmp_path)), seed=0)
+    parts = (found.model.model.multi_modal_projector.parameters() for found in (first, again))
+    for one, other in zip(*parts, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_another_kind_of_model_is_one_line(tmp_path: Path) -> None:
     save_small(tmp_path / "blip", small_sizes())
     with pytest.raises(UserError, match="is a instructblip model; needed is a LLaVA"):
         load_patch_base(LlavaModelRecipe(base=str(tmp_path / "blip")), 0)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="can't load"):
+        load_patch_base(LlavaModelRecipe(base=str(tmp_path / "empty")), 0)
+    (tmp_path / "next").mkdir()
+    (tmp_path / "next" / "config.json").write_text('{"model_type": "llava_next"}')
+    with pytest.raises(UserError, match=r"is a llava_next model; needed is an InstructBLIP .* or a LLaVA"):
+        load_model(str(tmp_path / "next"), device="cpu")
+    with pytest.raises(UserError, match="takes neither llm_bits"):
+        load_model(str(save_small_llava(tmp_path / "llava")), device="cpu", llm_bits=4)
     with pytest.raises(UserError, match="neither `tiny`, nor a directory, nor a hub id"):
         load_patch_base(LlavaModelRecipe(base=str(tmp_path / "nothing")), 0)

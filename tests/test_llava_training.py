@@ -19,6 +19,8 @@ from samcli.alignment.words import WordTable
 from samcli.data.image import open_image
 from samcli.data.sample import Sample
 from samcli.errors import Interrupted, UserError
+from samcli.model.features import FeaturesOnDisk
+from samcli.model.llava.load import load_patch_base
 from samcli.model.llava.model import PatchAlignedModel
 from samcli.model.load import load_model
 from samcli.recipe import DataRecipe
@@ -26,6 +28,7 @@ from samcli.recipe_alignment import LabelsRecipe, LlavaModelRecipe, LlavaRecipe,
 from samcli.training import llava_job
 from samcli.training.inputs import training_samples
 from samcli.training.llava_job import AlignedTraining, LabelledBatch
+from samcli.training.llava_run import KeptFeatures
 from samcli.training.patch_lengths import PatchLengths
 from samcli.training.run import run_training
 from tests.small_llava import save_small_llava, small_llava
@@ -86,9 +89,7 @@ def test_each_stage_changes_its_own_part_only(recipe: Callable[..., LlavaRecipe]
         for first, second in ((before, aligned), (aligned, after))
     ]
     assert changed == [{"multi_modal_projector"}, {"multi_modal_projector", "language_model"}]
-    captioner = load_model(str(tmp_path / "run" / "model"), device="cpu")
-    assert captioner.traits.template == "plain"
-    assert isinstance(captioner.caption(pictures(2), QUESTION), str)
+    assert load_model(str(tmp_path / "run" / "model"), device="cpu").traits.template == "plain"
 
 
 def part_of(name: str) -> str:
@@ -180,7 +181,7 @@ def test_the_loss_is_the_sum_of_its_parts() -> None:
     llava, processor = small_llava()
     model, words = PatchAlignedModel(llava), WordTable(WORDS, processor.tokenizer)
     batch = processor.batch([pictures(2)], [QUESTION], [ANSWER])
-    labels = PatchLabels(torch.ones(2, model.queries, dtype=torch.int64), torch.arange(32) % 5, torch.ones(32))
+    labels = PatchLabels(torch.ones(2, model.patches, dtype=torch.int64), torch.arange(32) % 5, torch.ones(32))
     pairs = Pairs(torch.tensor([3, 20]), torch.tensor([1, 4]))
     settings = ObjectiveRecipe.model_validate(
         {
@@ -201,6 +202,33 @@ def test_an_objective_without_labels_is_one_line() -> None:
         LlavaRecipe.model_validate({"objective": {"sea": {"enabled": True}}})
 
 
+def test_augmented_pictures_have_no_labels() -> None:
+    augmented = {"objective": BOTH, "projector": {"data": {"augment": "released"}}}
+    with pytest.raises(ValueError, match=r"projector\.data\.augment must be none"):
+        LlavaRecipe.model_validate(augmented)
+
+
+def test_kept_features_are_of_their_layer(base: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAM_CACHE", str(cache))
+    loaded, kept = load_patch_base(LlavaModelRecipe(base=str(base)), 0), KeptFeatures()
+    found = []
+    for layer in (-2, -1):
+        loaded.model.config.vision_feature_layer = layer
+        found.append(kept.of(DataRecipe(features="disk"), loaded, "float32"))
+    first, second = (one.directory for one in found if isinstance(one, FeaturesOnDisk))
+    assert first != second
+
+
+def test_the_first_stage_does_not_go_on_behind_the_second(recipe: Callable[..., LlavaRecipe], tmp_path: Path) -> None:
+    run_training(recipe(), tmp_path / "run", resume=False, overwrite=False)
+    optim = recipe().projector.optim.model_copy(update={"epochs": 4.0})
+    longer = recipe().model_copy(update={"projector": recipe().projector.model_copy(update={"optim": optim})})
+    before = weights(tmp_path / "run" / "model")
+    with pytest.raises(UserError, match="stage 2 began with a projector of 6 steps, and the recipe wants 12"):
+        run_training(longer, tmp_path / "run", resume=True, overwrite=False, accept_changes=True)
+    assert all(torch.equal(value, before[name]) for name, value in weights(tmp_path / "run" / "model").items())
+
+
 def test_labels_that_the_data_cannot_have_are_one_line(recipe: Callable[..., LlavaRecipe], tmp_path: Path) -> None:
     other = {"data": {"train": "world-mmlink", "samples": 4, "workers": 1}, "optim": {"batch_size": 4}}
     with pytest.raises(UserError, match="world-captions"):
@@ -213,8 +241,8 @@ def test_samples_are_told_by_their_length(recipe: Callable[..., LlavaRecipe], tm
     assert "text.answer_tokens: 12 of 12 answers lose their end" in capsys.readouterr().err
     _, processor = small_llava()
     sample = Sample(0, (Path("a.png"), Path("b.png")), QUESTION, (ANSWER,))
-    for template in ("plain", "vicuna"):
-        settings = PatchTextRecipe.model_validate({"template": template})
+    for template, limit in (("plain", None), ("vicuna", None), ("plain", 2), ("vicuna", 3)):
+        settings = PatchTextRecipe.model_validate({"template": template, "prompt_tokens": limit})
         made = processor.batch([pictures(2)], [QUESTION], [ANSWER], settings)
         whole = int(made.prompt_mask.sum()) - 2 + 2 * 16 + made.answer_ids.shape[1]  # type: ignore[union-attr]
         assert PatchLengths.of(processor, [sample], settings).sequence(settings, 16).tolist() == [whole]

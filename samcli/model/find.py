@@ -96,18 +96,28 @@ def _find_directory(name: str, revision: str | None) -> Path:
         path = fetch(name, "model", DESCRIPTION, revision)
     needed = ("config.json",) if is_patch_model(path) else ("config.json", QFORMER_FOLDER)
     missing = [entry for entry in needed if not (path / entry).exists()]
+    if missing and (path / "config.json").exists():
+        kind = model_type(path)
+        if kind not in (None, "instructblip"):
+            raise UserError(f"{name} is a {kind} model; needed is an InstructBLIP ({HUB_EXAMPLE}) or a LLaVA")
     if missing:
         raise UserError(f"{name} is not an InstructBLIP in the hub's format: it lacks {', '.join(missing)}")
     return path
 
 
 def is_patch_model(directory: Path) -> bool:
-    """Whether a model's directory says that it is a LLaVA, of the projector family; who loads it says what is wrong."""
+    """Whether a model's directory says that it is a LLaVA, of the projector family."""
+    return model_type(directory) == "llava"
+
+
+def model_type(directory: Path) -> str | None:
+    """What a model's directory says that it is; None where it can't be told: who loads it says what is wrong."""
     try:
         config = read_json(directory / "config.json")
     except UserError:
-        return False
-    return isinstance(config, dict) and config.get("model_type") == "llava"
+        return None
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def traits_of(name: str, revision: str | None = None) -> Traits:

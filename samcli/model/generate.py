@@ -22,7 +22,9 @@ def generate_ids(
     more: dict[str, Any] = {"streamer": streamer} if streamer is not None else {}
     if not getattr(settings, "is_encoder_decoder", False):
         rows, device = len(sequence.embeds), sequence.embeds.device
-        more["input_ids"] = torch.full((rows, 1), int(settings.bos_token_id), device=device)
+        known = (settings.bos_token_id, settings.pad_token_id, 0)  # the model never sees it: any will do
+        first = next(one for one in known if one is not None)
+        more["input_ids"] = torch.full((rows, 1), int(first), device=device)
     # generate's own penalty passes over as many of the first ids as the embeddings have padding on the left
     penalty = RepetitionPenaltyLogitsProcessor(decoding.repetition_penalty)
     ids: Tensor = llm.generate(

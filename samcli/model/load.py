@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, InstructBlipForConditionalGeneration
 
-from samcli.errors import UserError
+from samcli.errors import UserError, first_line
 from samcli.memory import enough_memory
 from samcli.model.adapter import Adapter, find_adapter
 from samcli.model.captioner import Captioner
@@ -107,6 +107,8 @@ def load_model(
     if name != TINY and not is_released(name) and is_patch_model(find_base(_validated(settings)).directory):
         if found is not None:
             raise UserError(f"{name} is a LLaVA and takes no adapter: leave out {adapter}")
+        if llm_bits is not None or device == SPREAD or completed_from is not None:
+            raise UserError(f"{name} is a LLaVA: it takes neither llm_bits, nor device {SPREAD}, nor completed_from")
         return load_patch_model(name, revision, dtype, place)
     with enough_memory(f"with {name} in {dtype} on {place}", LESS_MEMORY):
         base = load_base(_validated(settings), place)
@@ -180,7 +182,7 @@ def load_base(settings: ModelRecipe, place: torch.device | None = None) -> Base:
             model = load_weights(directory, settings, place or torch.device("cpu"), small=traits.world)
         processor = Processor.load(str(directory), config.vision_config.image_size)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
-        raise UserError(f"can't load {name}: {_first_line(error)}") from error
+        raise UserError(f"can't load {name}: {first_line(error)}") from error
     return Base(model, processor, name, commit_of(directory), files, traits)
 
 
@@ -196,15 +198,11 @@ def fetch_base(settings: ModelRecipe) -> BaseFiles:
     return files
 
 
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
 def _config(name: str, directory: Path) -> Any:
     try:
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"can't load {name}: {_first_line(error)}") from error
+        raise UserError(f"can't load {name}: {first_line(error)}") from error
     if config.model_type != "instructblip":
         raise UserError(f"{name} is a {config.model_type} model; needed is an InstructBLIP ({HUB_EXAMPLE})")
     return config

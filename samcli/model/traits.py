@@ -18,6 +18,7 @@ class Traits(Section):
     """What a base says of itself; an InstructBLIP without the file decodes as released."""
 
     world: bool = False  # it knows the embedded world alone
+    feature_deviation: float = 1.0  # of what a LLaVA's projector reads
     template: Literal["plain", "vicuna"] = "vicuna"  # of a LLaVA's prompts
     decoding: DecodingRecipe = DecodingRecipe()
 

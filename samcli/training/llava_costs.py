@@ -32,7 +32,7 @@ def stage_flops(model: PatchAlignedModel, load: Load, cached_features: bool = Fa
     trained = 2 * tokens * linear_numbers([core.language_model]) + head if _trains_llm(model) else 0.0
     seen = 0.0 if cached_features else load.all_images
     parts = {
-        "vision_tower": tower_flops(core.vision_tower, seen, model.queries + model.has_class_token),
+        "vision_tower": tower_flops(core.vision_tower, seen, model.patches + model.has_class_token),
         "projector": _projector(model, load),
         "language_model_forward": layers.forward + head,
         "language_model_backward": layers.backward + head,
@@ -67,14 +67,14 @@ def _trains_llm(model: PatchAlignedModel) -> bool:
 
 def _sequence(model: PatchAlignedModel, load: Load) -> float:
     """Tokens of one sample in the language model."""
-    return load.images * model.queries + load.instruction_tokens + load.answer_tokens
+    return load.images * model.patches + load.instruction_tokens + load.answer_tokens
 
 
 def _projector(model: PatchAlignedModel, load: Load) -> float:
     """Forward, gradients of both layers, and of what the second reads: the first reads what is frozen."""
     projector: Any = model.base.model.multi_modal_projector
     first, second = (layer.weight.numel() for layer in (projector.linear_1, projector.linear_2))
-    return float(2 * load.all_images * model.queries * (2 * first + 3 * second))
+    return float(2 * load.all_images * model.patches * (2 * first + 3 * second))
 
 
 def _activations(model: PatchAlignedModel, load: Load, computed: int) -> int:
@@ -83,7 +83,7 @@ def _activations(model: PatchAlignedModel, load: Load, computed: int) -> int:
     layers = llm.num_hidden_layers * load.samples * _sequence(model, load)
     of_tokens = layers * token_bytes(llm.hidden_size, llm.intermediate_size, computed, trained=_trains_llm(model))
     _, width = model.feature_shape
-    of_patches = load.all_images * model.queries * (width + 3 * llm.hidden_size) * computed
+    of_patches = load.all_images * model.patches * (width + 3 * llm.hidden_size) * computed
     answers = load.samples * load.answer_tokens
     logits = 2 * 4 * answers * llm.vocab_size if _trains_llm(model) else logits_bytes(answers, llm.vocab_size)
     return int(of_tokens + of_patches + logits)

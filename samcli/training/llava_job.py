@@ -106,4 +106,6 @@ def llava_job(
         describe=steps.steps.describe,
         samples=len(samples),
         step_samples=a_step,
+        section=f"{name}.optim",
+        less_memory="model.dtype bfloat16 or fewer images",
     )

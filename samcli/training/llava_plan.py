@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
-from samcli.alignment.labels.plan import LabelPlan, plan_labels
 from samcli.model.llava.config import local_config
 from samcli.model.llava.model import PatchAlignedModel
 from samcli.recipe_alignment import LlavaModelRecipe, LlavaRecipe, ObjectiveRecipe, StageRecipe
 from samcli.training.cost_parts import Load, numbers, summed
+from samcli.training.label_plan import LabelPlan, plan_labels
 from samcli.training.llava_costs import stage_flops, stage_memory
 from samcli.training.llava_job import AlignedTraining
 from samcli.training.llava_run import INSTRUCTION, PROJECTOR, stages_of
@@ -48,7 +48,7 @@ def plan_llava(recipe: LlavaRecipe, samples: int | None = None) -> dict[str, Any
     model = meta_llava(recipe.model)
     data = {name: _data(name, stage, samples) for name, stage in stages_of(recipe).items()}
     stages = {name: _stage(recipe, name, model, found) for name, found in data.items()}
-    labels = plan_labels(recipe, None) if recipe.objective.enabled else None
+    labels = plan_labels(recipe) if recipe.objective.enabled else None
     return {
         "kind": recipe.kind,
         "parameters": _of_all_stages([stage["parameters"] for stage in stages.values()]),
@@ -83,7 +83,7 @@ def missing_for_llava(recipe: LlavaRecipe, *, trained: bool) -> list[str]:
     if not trained:
         return weights
     found = [_data(name, stage, None) for name, stage in stages_of(recipe).items()]
-    labels = plan_labels(recipe, None) if recipe.objective.enabled else None
+    labels = plan_labels(recipe) if recipe.objective.enabled else None
     return [*weights, *_of_labels(labels), *(fault for one in found for fault in one.missing)]
 
 

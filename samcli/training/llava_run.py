@@ -16,6 +16,7 @@ from samcli.alignment.labels.store import LabelStore
 from samcli.alignment.words import WordTable
 from samcli.console import say, warn
 from samcli.data.sample import ANNOTATIONS, Sample
+from samcli.errors import UserError
 from samcli.files import atomic_directory, sha256, write_json, write_text
 from samcli.memory import enough_memory
 from samcli.model.features import Features, features_for
@@ -28,11 +29,12 @@ from samcli.recipe_alignment import LlavaRecipe, ObjectiveRecipe, StageRecipe
 from samcli.recipe_file import dump_recipe
 from samcli.run_directory import RECIPE, RESULTS
 from samcli.training.batches import Batches, Steps
+from samcli.training.checkpoint import latest_checkpoint
 from samcli.training.inputs import INPUTS, check_same_inputs, check_samples, read_pictures, training_samples
 from samcli.training.lengths import Numbers, check_sequences, cut_warnings
 from samcli.training.llava_job import AlignedTraining, LabelledSteps, llava_job
 from samcli.training.loop import Plan, first_process_first, fit
-from samcli.training.optim import step_samples
+from samcli.training.optim import step_samples, total_steps
 from samcli.training.order import EpochOrder
 from samcli.training.patch_lengths import PatchLengths
 
@@ -56,16 +58,19 @@ class Inputs:
 
 @dataclass
 class KeptFeatures:
-    """What runs on one base share: vision features by how they are kept."""
+    """What runs share: vision features, by the tower that they are of and how they are kept."""
 
-    kept: dict[DataRecipe, Features | None] = field(default_factory=dict)
+    kept: dict[tuple[DataRecipe, str], Features | None] = field(default_factory=dict)
 
     def of(self, settings: DataRecipe, base: PatchBase, dtype: str) -> Features | None:
         """What keeps features, the same for all data that is kept in the same way."""
         how = DataRecipe(features=settings.features, features_as=settings.features_as, features_gb=settings.features_gb)
-        if how not in self.kept:
-            self.kept[how] = features_for(how, base.processor, repr(sorted(base.identity.items())), dtype)
-        return self.kept[how]
+        config = base.model.config
+        layers = f"{config.vision_feature_layer} {config.vision_feature_select_strategy}"
+        tower = f"{sorted(base.identity.items())} {layers} {dtype}"
+        if (how, tower) not in self.kept:
+            self.kept[how, tower] = features_for(how, base.processor, tower, dtype)
+        return self.kept[how, tower]
 
 
 def train_llava(
@@ -159,6 +164,8 @@ def _stage(
     objective = recipe.objective if store is not None else ObjectiveRecipe()
     # a tokenizer of its own: batches are made ahead in a thread, with the model's
     words = WordTable(store.words, copy.deepcopy(batches.processor.tokenizer)) if store is not None else None
+    if name == PROJECTOR:
+        _check_order(stage, len(inputs.samples), out, accelerator.num_processes)
     a_step = step_samples(stage.optim, accelerator.num_processes)
     lengths = _told_lengths(recipe, model, batches.processor, inputs.samples)
     order = EpochOrder(len(inputs.samples), a_step, recipe.seed, lengths, stage.data.group_by_length)
@@ -170,12 +177,24 @@ def _stage(
     return figures | ({"temperature": training.temperature} if objective.sea.enabled else {})
 
 
+def _check_order(stage: StageRecipe, samples: int, out: Path, processes: int) -> None:
+    """Raise UserError when stage 1 would go on although stage 2 has begun with the projector that it was done with."""
+    first, second = (latest_checkpoint(out / name / "checkpoints") for name in (PROJECTOR, INSTRUCTION))
+    steps = total_steps(stage.optim, samples, processes)
+    if second is not None and (first is None or first.step < steps):
+        done = 0 if first is None else first.step
+        raise UserError(
+            f"{out}: stage 2 began with a projector of {done} steps, and the recipe wants {steps}; keep "
+            "projector.optim as it was, or start anew with --overwrite"
+        )
+
+
 def _told_lengths(recipe: LlavaRecipe, model: PatchAlignedModel, processor: Any, samples: Sequence[Sample]) -> Numbers:
     """Tokens of each sample; tells which texts lose some, and raises UserError for sequences that can't be."""
     lengths = PatchLengths.of(processor, samples, recipe.text)
     for warning in cut_warnings(lengths.cut(recipe.text), len(samples)):
         warn(warning)
-    whole = lengths.sequence(recipe.text, model.queries)
+    whole = lengths.sequence(recipe.text, model.patches)
     text: Any = model.base.config.text_config
     check_sequences(whole, samples, getattr(text, "max_position_embeddings", None))
     return whole

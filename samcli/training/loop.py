@@ -48,7 +48,8 @@ class Job(Generic[BatchT, ModuleT]):
 
     `batch(step, part, parts)` returns the `part`-th of `parts` shares of the step's samples; `weight` tells what
     a share counts, the number of things that its loss is the mean of; `describe` names the step's samples for people.
-    `samples` is the size of an epoch, `step_samples` how many of them a step takes on all devices together.
+    `samples` is the size of an epoch, `step_samples` how many of them a step takes on all devices together. `section`
+    of the recipe holds its batches, and `less_memory` says what else helps where a pass doesn't fit.
     """
 
     name: str
@@ -58,6 +59,8 @@ class Job(Generic[BatchT, ModuleT]):
     describe: Callable[[int], str]
     samples: int
     step_samples: int
+    section: str = "optim"
+    less_memory: str = "model.dtype bfloat16, model.recompute_activations or fewer images"
 
     def trained(self) -> list[tuple[str, nn.Parameter]]:
         """The parameters that receive gradients, by name."""
@@ -283,10 +286,11 @@ class _Run(Generic[BatchT, ModuleT]):
         a_device = self.job.step_samples // processes
         more = next((n for n in range(optim.accumulate + 1, a_device + 1) if a_device % n == 0), None)
         if more is None:
-            return "a pass holds one sample already: model.dtype bfloat16, model.recompute_activations or fewer images"
+            return f"a pass holds one sample already: {self.job.less_memory}"
+        section = self.job.section
         return (
-            f"a pass holds {a_device // optim.accumulate} samples; --set optim.batch_size={optim.batch_size} --set "
-            f"optim.accumulate={more} trains the same batches, {a_device // more} samples a pass"
+            f"a pass holds {a_device // optim.accumulate} samples; --set {section}.batch_size={optim.batch_size} --set "
+            f"{section}.accumulate={more} trains the same batches, {a_device // more} samples a pass"
         )
 
     def _backward(self) -> float:

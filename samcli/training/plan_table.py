@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from samcli.alignment.labels.plan import LabelPlan, plan_rows
 from samcli.amounts import in_bytes, scaled
+from samcli.training.label_plan import LabelPlan, plan_rows
 
 
 def plan_table(plan: dict[str, Any]) -> RenderableType:

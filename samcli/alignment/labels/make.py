@@ -25,7 +25,6 @@ def make_labels(
     samples: Sequence[Sample],
     data: Path,
     eye: Eye,
-    out: Path | None = None,
     *,
     device: str = "auto",
 ) -> LabelStore:
@@ -36,16 +35,15 @@ def make_labels(
         samples: of the data set in the directory `data`.
         data: that directory; labels know pictures by their paths relative to it.
         eye: how the model that trains looks at a picture.
-        out: directory of the labels; by default a place in the cache that all runs of the same labels share.
         device: where the models that label run: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
 
     Raises:
-        UserError: a source can't label these samples, a model isn't to be had, `out` holds other labels, or they don't
-            fit on the disk or into `settings.gb`. What was made by then is kept.
+        UserError: a source can't label these samples, a model isn't to be had, `settings.directory` holds other labels,
+            or they don't fit on the disk or into `settings.gb`. What was made by then is kept.
     """
     labeller = build_labeller(settings, samples, eye, device)
     identity = label_identity(labeller, data, eye)
-    directory = out or default_place(identity)
+    directory = place_of(settings, identity)
     images = images_of(samples)
     store = LabelStore.find(directory, data, identity)
     if store is None or store.missing(images):
@@ -85,8 +83,10 @@ def label_identity(labeller: Labeller, data: Path, eye: Eye) -> dict[str, Any]:
     return identity_of(labeller.identity, eye.grid, labeller.words, seen)
 
 
-def default_place(identity: dict[str, Any]) -> Path:
-    """Where labels of an identity are kept unless somebody says otherwise."""
+def place_of(settings: LabelsRecipe, identity: dict[str, Any]) -> Path:
+    """Where labels of an identity are kept: in the settings' directory, else in the cache."""
+    if settings.directory is not None:
+        return Path(settings.directory).expanduser()
     return cache_root() / "labels" / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from samcli.alignment.drawing import Said, patch_picture, stacked
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.patch_labels import PatchLabels
 from samcli.alignment.labels.store import LabelStore
 from samcli.data.image import open_image
 from samcli.data.sample import Sample
-from samcli.evaluation.alignment.drawing import Said, patch_picture, stacked
 from samcli.files import atomic_write
 
 FILE = "labels.png"

@@ -56,8 +56,8 @@ class PairedTower:
         """The patches of pictures, (M, grid * grid, d) float32; of another grid than the tower's own, interpolated.
 
         Patches go the way of the whole picture's vector: for CLIP the last layer's states through the final norm and
-        the projection; SigLIP has no projection, and its last states lie in the common space as they are. (SEA, arXiv
-        2408.11813, says V = f(X) and no more.)
+        the projection; SigLIP's last states as they are, which nobody says lie in the space of its words: unverified,
+        and ours. (SEA, arXiv 2408.11813, says V = f(X) and no more.)
         """
         states = self._vision(pictures).last_hidden_state
         if self.is_clip:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from samcli.alignment.drawing import Mark, Said, patch_picture, stacked, token_picture
 from samcli.alignment.lens import context_of
 from samcli.alignment.measures import are_true
 from samcli.data.sample import Sample
-from samcli.evaluation.alignment.drawing import Mark, Said, patch_picture, stacked, token_picture
 from samcli.evaluation.alignment.looking import Looked, look_at
 from samcli.evaluation.alignment.sample_measures import Ruler
 from samcli.evaluation.alignment.truth import Named

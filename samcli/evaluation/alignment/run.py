@@ -161,7 +161,8 @@ def _signature(recipe: EvalRecipe, asked: Mapping[str, Questions]) -> str:
         data_hash([str(sample.id) for sample in one.samples], [sample.references for sample in one.samples])
         for one in asked.values()
     )
-    how = f"protocol:{PROTOCOL}|tacs:{TOP}|picks:{PICKS}|samcli:{__version__}|n:{samples}|data:{data}"
+    how = f"protocol:{PROTOCOL}|tacs:{TOP}|picks:{PICKS}|batch:{recipe.batch_size}"
+    how += f"|samcli:{__version__}|n:{samples}|data:{data}"
     return how + (f"|control:{recipe.control}" if recipe.control else "")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, LlavaConfig
 
-from samcli.errors import UserError
+from samcli.errors import UserError, first_line
 from samcli.model.find import TINY, tiny_directory
 from samcli.model.hub import cached
 from samcli.model.llava.known_sizes import KNOWN_LLAVAS, known_llava, known_llm, known_tower
@@ -58,7 +58,7 @@ def _make_room(text: Any, directory: Path) -> None:
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(directory)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"can't read the tokenizer in {directory}: {_first_line(error)}") from error
+        raise UserError(f"can't read the tokenizer in {directory}: {first_line(error)}") from error
     tokenizer.add_tokens([IMAGE_TOKEN], special_tokens=True)
     text.vocab_size = max(text.vocab_size, len(tokenizer))
 
@@ -70,8 +70,4 @@ def _read(directory: Path | None) -> Any:
     try:
         return AutoConfig.from_pretrained(directory, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"can't read {directory / 'config.json'}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+        raise UserError(f"can't read {directory / 'config.json'}: {first_line(error)}") from error

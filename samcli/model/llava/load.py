@@ -15,21 +15,23 @@ from transformers import (
     SiglipImageProcessorPil,
 )
 
-from samcli.errors import UserError
+from samcli.errors import UserError, first_line
 from samcli.memory import enough_memory
 from samcli.model.captioner import Captioner
 from samcli.model.find import DESCRIPTION, TINY, BaseFiles, tiny_directory, without_tiny
 from samcli.model.hub import fetch, fetch_model, is_hub_id
 from samcli.model.llava.model import PatchAlignedModel
-from samcli.model.llava.parts import draw_projector, join_parts, of_instructblip
+from samcli.model.llava.parts import FEATURE_DEVIATION, draw_projector, join_parts, of_instructblip
 from samcli.model.llava.processor import PatchProcessor, load_image_processor
 from samcli.model.processor import DEVIATION, MEAN
 from samcli.model.traits import PATCHES, WORLD, Traits, read_traits
-from samcli.model.weight_loading import show_no_bar, tensors_alone
+from samcli.model.weight_loading import load_weights, show_no_bar, tensors_alone
 from samcli.model.weights import base_identity
+from samcli.recipe import ModelRecipe
 from samcli.recipe_alignment import LlavaModelRecipe, PatchTextRecipe
 
 LLAVA_EXAMPLE = "llava-hf/llava-1.5-7b-hf"
+SMALL = WORLD.model_copy(update={"template": "plain", "feature_deviation": FEATURE_DEVIATION})
 _LESS_MEMORY = "use model.dtype bfloat16 or another device"
 
 
@@ -56,8 +58,7 @@ def load_patch_base(settings: LlavaModelRecipe, seed: int) -> PatchBase:
                 return _small(settings, seed)
             return _of_parts(settings, name, seed) if settings.base is None else _whole(settings, settings.base, seed)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
-        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(f"can't load {name}: {first}") from error
+        raise UserError(f"can't load {name}: {first_line(error)}") from error
 
 
 def load_patch_model(name: str, revision: str | None, dtype: str, place: torch.device) -> Captioner:
@@ -66,24 +67,23 @@ def load_patch_model(name: str, revision: str | None, dtype: str, place: torch.d
     found = load_patch_base(LlavaModelRecipe.model_validate(settings), seed=0)
     model = PatchAlignedModel(found.model)
     model.base.requires_grad_(False)
+    with enough_memory(f"with {name} in {dtype} on {place}", _LESS_MEMORY):
+        model.eval().place(place)
     text, files = PatchTextRecipe(template=found.traits.template), BaseFiles(patch_directory(name, revision))
-    return Captioner(model.eval().place(place), found.processor, name, None, found.traits, text, files)
+    return Captioner(model, found.processor, name, None, found.traits, text, files)
 
 
 def _small(settings: LlavaModelRecipe, seed: int) -> PatchBase:
-    from samcli.model.load import load_base
-    from samcli.recipe import ModelRecipe
-
     if not (tiny_directory() / "config.json").exists():
         raise UserError(without_tiny("base"))
-    whole = load_base(ModelRecipe(base=TINY, dtype=settings.dtype, device="cpu"))
+    whole = load_weights(tiny_directory(), ModelRecipe(dtype=settings.dtype), torch.device("cpu"), small=True)
     tokenizer = AutoTokenizer.from_pretrained(tiny_directory())
-    llava = of_instructblip(whole.model, tokenizer, seed)
-    side = whole.model.vision_model.config.image_size
+    llava = of_instructblip(whole, tokenizer, seed)
+    side = whole.vision_model.config.image_size
     size = {"height": side, "width": side}
     image_processor = SiglipImageProcessorPil(size=size, image_mean=MEAN, image_std=DEVIATION, resample=3)
     identity = base_identity(tiny_directory())
-    return PatchBase(llava, PatchProcessor(image_processor, tokenizer), TINY, identity, WORLD)
+    return PatchBase(llava, PatchProcessor(image_processor, tokenizer), TINY, identity, SMALL)
 
 
 def _whole(settings: LlavaModelRecipe, name: str, seed: int) -> PatchBase:
@@ -91,18 +91,9 @@ def _whole(settings: LlavaModelRecipe, name: str, seed: int) -> PatchBase:
     traits = read_traits(directory) or PATCHES
     show_no_bar(small=traits.world)
     more: dict[str, Any] = {"attn_implementation": "eager"} if traits.world else {}  # the faster one at its sizes
-    loaded: Any = LlavaForConditionalGeneration.from_pretrained(
-        directory,
-        dtype=getattr(torch, settings.dtype),
-        use_safetensors=True,
-        output_loading_info=True,
-        **more,
-    )
-    llava, report = loaded
-    if absent := sorted(report["missing_keys"]):
-        raise ValueError(f"its files lack {len(absent)} of the model's tensors, such as {absent[0]}")
+    llava = _complete(LlavaForConditionalGeneration, directory, settings.dtype, use_safetensors=True, **more)
     if settings.new_projector:
-        draw_projector(llava, seed)
+        draw_projector(llava, seed, traits.feature_deviation)
     return PatchBase(llava.eval(), PatchProcessor.load(str(directory)), name, base_identity(directory), traits)
 
 
@@ -129,10 +120,19 @@ def _part_directory(name: str) -> Path:
     return fetch_model(name, "model")
 
 
-def _part(kind: Any, directory: Path, dtype: torch.dtype) -> Any:
+def _part(kind: Any, directory: Path, dtype: str) -> Any:
     """A tower or a language model; of files that are pickles (Vicuna's are) tensors are read and nothing else."""
     with tensors_alone(directory) as how:
-        return kind.from_pretrained(directory, dtype=dtype, trust_remote_code=False, **how)
+        return _complete(kind, directory, dtype, **how)
+
+
+def _complete(kind: Any, directory: Path, dtype: str, **more: Any) -> Any:
+    """A model of a class of transformers; raises ValueError for one whose files lack tensors: they would be chance."""
+    how = {"dtype": getattr(torch, dtype), "output_loading_info": True, "trust_remote_code": False}
+    model, report = kind.from_pretrained(directory, **how, **more)
+    if absent := sorted(report["missing_keys"]):
+        raise ValueError(f"{directory} lacks {len(absent)} of the model's tensors, such as {absent[0]}")
+    return model
 
 
 def _identity_of_parts(vision: Path, llm: Path) -> dict[str, str]:
@@ -143,7 +143,10 @@ def _identity_of_parts(vision: Path, llm: Path) -> dict[str, str]:
 def patch_directory(name: str, revision: str | None, *, weights: bool = True) -> Path:
     """The directory of a LLaVA, fetched from the hub if need be. Raises UserError for anything else."""
     directory = _directory(name, revision, DESCRIPTION)
-    config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    try:
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"can't load {name}: {first_line(error)}") from error
     if config.model_type != "llava":
         raise UserError(f"{name} is a {config.model_type} model; needed is a LLaVA ({LLAVA_EXAMPLE})")
     return _directory(name, revision, (*DESCRIPTION, "*.safetensors")) if weights else directory
@@ -160,10 +163,9 @@ def _directory(name: str, revision: str | None, files: tuple[str, ...]) -> Path:
 
 def _of_parts(settings: LlavaModelRecipe, name: str, seed: int) -> PatchBase:
     vision, llm = _parts(settings)
-    dtype = getattr(torch, settings.dtype)
-    both = _part(AutoModel, vision, dtype)
+    both = _part(AutoModel, vision, settings.dtype)
     tower = getattr(both, "vision_model", both)
-    language = _part(AutoModelForCausalLM, llm, dtype)
+    language = _part(AutoModelForCausalLM, llm, settings.dtype)
     tokenizer = AutoTokenizer.from_pretrained(llm)
     processor = PatchProcessor(load_image_processor(str(vision)), tokenizer)
     llava = join_parts(tower, language, tokenizer, settings.feature_layer, seed)

@@ -12,6 +12,7 @@ from transformers import LlavaForConditionalGeneration
 from transformers.generation.streamers import BaseStreamer
 
 from samcli.data.batch import Batch
+from samcli.errors import UserError
 from samcli.model.answer_loss import decoder_loss
 from samcli.model.generate import generate_ids
 from samcli.model.sequence import join
@@ -63,7 +64,7 @@ class PatchAlignedModel(nn.Module):
         return int(vision.image_size // vision.patch_size)
 
     @property
-    def queries(self) -> int:
+    def patches(self) -> int:
         """P, the visual tokens of an image."""
         return self.grid**2
 
@@ -76,7 +77,7 @@ class PatchAlignedModel(nn.Module):
     @property
     def feature_shape(self) -> tuple[int, int]:
         """(P, V)."""
-        return self.queries, int(self.base.model.multi_modal_projector.linear_1.in_features)
+        return self.patches, int(self.base.model.multi_modal_projector.linear_1.in_features)
 
     def word_embeddings(self) -> Tensor:
         """The LLM's input embeddings, (vocabulary, D)."""
@@ -98,7 +99,13 @@ class PatchAlignedModel(nn.Module):
             tower: Any = self.base.model.vision_tower
             seen = tower(pixel_values=pixel_values.to(self.feature_dtype), output_hidden_states=True).hidden_states
         chosen = [seen[layer] for layer in ([layers] if isinstance(layers, int) else layers)]
-        return torch.cat([one[:, 1:] if without_class else one for one in chosen], dim=-1)
+        found = torch.cat([one[:, 1:] if without_class else one for one in chosen], dim=-1)
+        if found.shape[1] != self.patches:
+            raise UserError(
+                f"the vision tower gives {found.shape[1]} features for a picture of {self.patches} patches; needed is "
+                "one for each, as of a CLIP (vision_feature_select_strategy: default) or a SigLIP (full)"
+            )
+        return found
 
     @property
     def has_class_token(self) -> bool:

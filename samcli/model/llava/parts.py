@@ -12,9 +12,11 @@ from transformers import (
     SiglipVisionModel,
 )
 
+from samcli.errors import UserError
 from samcli.model.llava.processor import IMAGE_TOKEN
 
-_DEVIATION = 24.0  # of the embedded tower's features before its last norm, which LLaVAs read; layers expect 1
+FEATURE_DEVIATION = 24.0  # of the embedded tower's features before its last norm, which LLaVAs read; layers expect 1
+_TOWERS = ("clip_vision_model", "siglip_vision_model")
 LAST_LAYER = -1  # of the embedded tower, which a small LLaVA reads
 
 
@@ -51,7 +53,15 @@ def _make_room(llm: Any, words: int) -> None:
 
 
 def joined_config(vision: Any, text: Any, image_token: int, feature_layer: int) -> LlavaConfig:
-    """The configuration of a LLaVA from those of its tower and its language model."""
+    """The configuration of a LLaVA from those of its tower and its language model.
+
+    Raises UserError for a tower of another kind, and for a layer that it lacks.
+    """
+    if vision.model_type not in _TOWERS:
+        raise UserError(f"model.vision is a {vision.model_type}; needed is a CLIP or a SigLIP")
+    layers = int(vision.num_hidden_layers) + 1  # what goes into the first is the 0th
+    if not -layers <= feature_layer < layers:
+        raise UserError(f"model.feature_layer: {feature_layer}, but the tower has layers {-layers} to {layers - 1}")
     has_class_token = vision.model_type.startswith("clip")
     return LlavaConfig(
         vision_config=vision,
@@ -64,8 +74,11 @@ def joined_config(vision: Any, text: Any, image_token: int, feature_layer: int) 
     )
 
 
-def draw_projector(llava: LlavaForConditionalGeneration, seed: int) -> None:
-    """New numbers for the projector, the same for the same seed: torch's own for linear layers."""
+def draw_projector(llava: LlavaForConditionalGeneration, seed: int, deviation: float = 1.0) -> None:
+    """New numbers for the projector, the same for the same seed: torch's own for linear layers.
+
+    `deviation` is that of the features, which the first layer is scaled by.
+    """
     generator = torch.Generator().manual_seed(seed)
     projector = llava.model.multi_modal_projector
     for layer in (projector.linear_1, projector.linear_2):
@@ -73,6 +86,7 @@ def draw_projector(llava: LlavaForConditionalGeneration, seed: int) -> None:
         for parameter in layer.parameters():
             drawn = torch.rand(parameter.shape, generator=generator) * 2 * bound - bound
             parameter.data = drawn.to(parameter)
+    projector.linear_1.weight.data /= deviation
 
 
 def siglip_of(vision: nn.Module) -> SiglipVisionModel:
@@ -126,5 +140,5 @@ def of_instructblip(
 ) -> LlavaForConditionalGeneration:
     """A small LLaVA of an InstructBLIP's tower and LLM; Q-Former and projection are left behind."""
     llava = join_parts(siglip_of(base.vision_model), base.language_model, tokenizer, LAST_LAYER, seed)
-    llava.model.multi_modal_projector.linear_1.weight.data /= _DEVIATION
+    draw_projector(llava, seed, FEATURE_DEVIATION)
     return llava

@@ -1,21 +1,19 @@
 """`sam label`: the labels of a recipe's projector stage, made before training or looked at."""
 
-from pathlib import Path
-
 from samcli.console import say
 from samcli.errors import UserError
 from samcli.recipe_alignment import LlavaRecipe
 
 
-def run_label(recipe: LlavaRecipe, out: Path | None, *, show: int | None, dry_run: bool) -> str:
+def run_label(recipe: LlavaRecipe, *, show: int | None, dry_run: bool) -> str:
     """Make what is missing and return where the labels are; with `show`, the picture of so many samples' labels.
 
     With `dry_run`: make nothing, and return what would be made. Raises UserError as `make_labels` does.
     """
     if dry_run:
-        from samcli.alignment.labels.plan import plan_labels, plan_text
+        from samcli.training.label_plan import plan_labels, plan_text
 
-        return plan_text(plan_labels(recipe, out))
+        return plan_text(plan_labels(recipe))
     if show is not None and show < 1:
         raise UserError(f"--show {show}: the number of samples to draw, 1 or more")
     from samcli.alignment.labels.eye_of_model import eye_of
@@ -25,7 +23,7 @@ def run_label(recipe: LlavaRecipe, out: Path | None, *, show: int | None, dry_ru
     samples, directory = training_samples(recipe.projector.data)
     check_samples(samples)
     eye = eye_of(recipe.model)
-    store = make_labels(recipe.objective.labels, samples, directory, eye, out, device=recipe.model.device)
+    store = make_labels(recipe.objective.labels, samples, directory, eye, device=recipe.model.device)
     listed = f"{store.identity['words']['count']:,} words, {store.grid} x {store.grid} patches"
     say(f"{len(images_of(samples)):,} pictures have labels: {listed}, {store.bytes / 1e6:.3g} MB")
     if show is None:

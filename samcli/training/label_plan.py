@@ -8,10 +8,10 @@ from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.eye_of_model import local_eye_of
 from samcli.alignment.labels.make import (
     build_labeller,
-    default_place,
     images_of,
     label_identity,
     label_words,
+    place_of,
 )
 from samcli.alignment.labels.storage import label_storage, likely_storage, most_words
 from samcli.alignment.labels.store import LabelStore
@@ -49,7 +49,7 @@ class LabelPlan:
     missing: list[str] = field(default_factory=list)
 
 
-def plan_labels(recipe: LlavaRecipe, out: Path | None) -> LabelPlan:
+def plan_labels(recipe: LlavaRecipe) -> LabelPlan:
     """The plan of the labels of a recipe's projector stage. Nothing is downloaded, drawn or written.
 
     Raises UserError when the recipe asks for none, or for what can't be.
@@ -75,18 +75,16 @@ def plan_labels(recipe: LlavaRecipe, out: Path | None) -> LabelPlan:
         missing=missing,
     )
     if found is not None and eye is not None and not missing:
-        _look_for_made(plan, recipe, found, eye, out)
+        _look_for_made(plan, recipe, found, eye)
     return plan
 
 
-def _look_for_made(
-    plan: LabelPlan, recipe: LlavaRecipe, found: tuple[list[Sample], Path], eye: Eye, out: Path | None
-) -> None:
+def _look_for_made(plan: LabelPlan, recipe: LlavaRecipe, found: tuple[list[Sample], Path], eye: Eye) -> None:
     """Note where the labels will be, and how many of them are there."""
     samples, directory = found
     labeller = build_labeller(recipe.objective.labels, samples, eye, recipe.model.device)
     identity = label_identity(labeller, directory, eye)
-    plan.place = out or default_place(identity)
+    plan.place = place_of(recipe.objective.labels, identity)
     store = LabelStore.find(plan.place, directory, identity)
     if store is not None:
         images = images_of(samples)
