@@ -227,7 +227,11 @@ def test_a_schedule_of_warm_up_alone_is_told(sam: Sam, small_recipe: Path, tmp_p
 @pytest.mark.parametrize(
     ("command", "text", "told"),
     [
-        ("train", "optim: {steps: 1}", "kind: missing; a recipe says what it is for, here kind: sam or kind: base"),
+        (
+            "train",
+            "optim: {steps: 1}",
+            "kind: missing; a recipe says what it is for, here kind: sam or kind: llava or kind: base",
+        ),
         ("train", "kind: ablate", "is a recipe of kind ablate: sam ablate takes it"),
         ("ablate", "kind: sam", "is a recipe of kind sam: sam train takes it"),
         ("eval", "kind: synth", "is a recipe of kind synth: sam synth takes it"),
