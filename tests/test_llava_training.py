@@ -1,5 +1,6 @@
 """The two stages of a LLaVA: what trains in each, what is added to its loss, and what is left when it is stopped."""
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -195,6 +196,18 @@ def test_the_loss_is_the_sum_of_its_parts() -> None:
     sea = sea_loss(visual.flatten(0, 1)[pairs.patches], words.embeddings(table, pairs.words), torch.tensor(10.0))
     patch = patch_loss(visual, labels, words, table)
     torch.testing.assert_close(found, model(batch) + 0.5 * sea + 3.0 * 0.25 * patch)
+
+
+def test_the_log_tells_the_losses_apart(recipe: Callable[..., LlavaRecipe], tmp_path: Path) -> None:
+    run_training(recipe(instruction={"enabled": False}), tmp_path / "run", resume=False, overwrite=False)
+    first, *_, last = [
+        json.loads(line) for line in (tmp_path / "run" / "projector" / "log.jsonl").read_text().splitlines()
+    ]
+    whole = last["answer_loss"] + last["sea_loss"] + last["patch_loss"]  # the patch loss has its whole weight by then
+    assert last["loss"] == pytest.approx(whole, rel=1e-5)
+    assert first["patch_loss"] > 0
+    assert last["sea_pairs"] >= 1
+    assert last["temperature"] != first["temperature"]
 
 
 def test_an_objective_without_labels_is_one_line() -> None:

@@ -38,22 +38,35 @@ class AlignedTraining(nn.Module):
     def __init__(self, model: PatchAlignedModel, objective: ObjectiveRecipe, words: WordTable | None) -> None:
         super().__init__()
         self.model, self.objective, self.words = model, objective, words
+        self._parts: list[dict[str, Tensor]] = []
         self.log_scale = nn.Parameter(
             torch.tensor(-math.log(objective.sea.temperature)),
             requires_grad=objective.sea.enabled and objective.sea.learn_temperature,
         )
 
     def forward(self, labelled: LabelledBatch) -> Tensor:
-        """The weighted sum of the losses."""
+        """The weighted sum of the losses; each alone is kept for `figures`."""
         visual = self.model.visual_tokens(labelled.batch)
-        loss = self.model.answer_loss(visual, labelled.batch)
+        loss = answers = self.model.answer_loss(visual, labelled.batch)
+        parts = {"answer_loss": answers.detach()}
         if labelled.pairs is not None:
-            loss = loss + self.objective.sea.weight * self._sea(visual, labelled.pairs)
+            sea = self._sea(visual, labelled.pairs)
+            loss = loss + self.objective.sea.weight * sea
+            parts |= {"sea_loss": sea.detach(), "sea_pairs": torch.tensor(float(len(labelled.pairs.words)))}
         if self.objective.patch.enabled and labelled.labels is not None and self.words is not None:
-            table = self.model.word_embeddings().detach()
-            weight = self.objective.patch.weight * labelled.ramp
-            loss = loss + weight * patch_loss(visual, labelled.labels, self.words, table)
+            patch = patch_loss(visual, labelled.labels, self.words, self.model.word_embeddings().detach())
+            loss = loss + self.objective.patch.weight * labelled.ramp * patch
+            parts["patch_loss"] = patch.detach()
+        self._parts.append(parts)
         return loss
+
+    def figures(self) -> dict[str, float]:
+        """Means of each loss and of the number of pairs since the last call; empty without objectives."""
+        found, self._parts = self._parts, []
+        if not found or len(found[0]) == 1:
+            return {}
+        means = {name: float(torch.stack([one[name].float().cpu() for one in found]).mean()) for name in found[0]}
+        return means | ({"temperature": self.temperature} if self.objective.sea.enabled else {})
 
     def _sea(self, visual: Tensor, pairs: Pairs) -> Tensor:
         if self.words is None:
@@ -65,7 +78,7 @@ class AlignedTraining(nn.Module):
     @property
     def temperature(self) -> float:
         """Tau by now."""
-        return float(torch.exp(-self.log_scale.detach()))
+        return float(torch.exp(-self.log_scale.detach().clamp(max=_MOST_SCALE)))
 
 
 class LabelledSteps:
@@ -107,5 +120,6 @@ def llava_job(
         samples=len(samples),
         step_samples=a_step,
         section=f"{name}.optim",
+        figures=training.figures,
         less_memory="model.dtype bfloat16 or fewer images",
     )

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.eye_of_model import eye_of
-from samcli.alignment.labels.make import make_labels
+from samcli.alignment.labels.make import check_source, make_labels
 from samcli.alignment.labels.store import LabelStore
 from samcli.alignment.words import WordTable
 from samcli.console import say, warn
@@ -90,7 +90,9 @@ def train_llava(
     """
     stages = stages_of(recipe)
     with first_process_first(accelerator):  # which makes or fetches what isn't there yet
-        inputs = {name: find_inputs(stage.data) for name, stage in stages.items()}
+        if recipe.objective.enabled:
+            check_source(recipe.objective.labels, recipe.projector.data.train)
+        inputs = {name: find_inputs(stage.data, f"{name}.data") for name, stage in stages.items()}
         base = load_patch_base(recipe.model, recipe.seed)
         if accelerator.is_main_process:
             found = _identity(base, inputs)
@@ -128,9 +130,12 @@ def stages_of(recipe: LlavaRecipe) -> dict[str, StageRecipe]:
     return {PROJECTOR: recipe.projector} | ({INSTRUCTION: recipe.instruction} if recipe.instruction.enabled else {})
 
 
-def find_inputs(data: DataRecipe) -> Inputs:
-    """Find what a stage trains on and check its texts; world sets are made. Raises UserError for what is wrong."""
-    samples, directory = training_samples(data)
+def find_inputs(data: DataRecipe, key: str) -> Inputs:
+    """Find what a stage trains on and check its texts; world sets are made. Raises UserError for what is wrong.
+
+    `key` is where the recipe has the settings.
+    """
+    samples, directory = training_samples(data, key)
     check_samples(samples)
     return Inputs(samples, directory)
 
@@ -171,6 +176,9 @@ def _stage(
     order = EpochOrder(len(inputs.samples), a_step, recipe.seed, lengths, stage.data.group_by_length)
     steps = LabelledSteps(Steps(inputs.samples, order, batches, stage.data.augment, recipe.seed), objective, store)
     training = AlignedTraining(model, objective, words).to(accelerator.device)
+    if store is not None:
+        on = [part for part, it in (("sea", objective.sea), ("patch", objective.patch)) if it.enabled]
+        say(f"{name}: with objective.{' and objective.'.join(on)}, labels in {store.directory}")
     job = llava_job(name, training, steps, inputs.samples, a_step)
     torch.manual_seed(recipe.seed)
     figures = fit(job, Plan(stage.optim, recipe.checkpoint, recipe.log_every), out / name, accelerator)

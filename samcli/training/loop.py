@@ -49,7 +49,8 @@ class Job(Generic[BatchT, ModuleT]):
     `batch(step, part, parts)` returns the `part`-th of `parts` shares of the step's samples; `weight` tells what
     a share counts, the number of things that its loss is the mean of; `describe` names the step's samples for people.
     `samples` is the size of an epoch, `step_samples` how many of them a step takes on all devices together. `section`
-    of the recipe holds its batches, and `less_memory` says what else helps where a pass doesn't fit.
+    of the recipe holds its batches, `less_memory` says what else helps where a pass doesn't fit, and `figures` are what
+    else goes into a line of the log.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Job(Generic[BatchT, ModuleT]):
     describe: Callable[[int], str]
     samples: int
     step_samples: int
+    figures: Callable[[], dict[str, float]] = dict
     section: str = "optim"
     less_memory: str = "model.dtype bfloat16, model.recompute_activations or fewer images"
 
@@ -336,17 +338,19 @@ class _Run(Generic[BatchT, ModuleT]):
             "seconds_left": round(self.spent / self.step * (self.steps - self.step), 1),
         }
         self.losses.clear()
-        self.accelerator.log({name: value for name, value in self.last.items() if name != "step"}, step=self.step)
+        figures = self.job.figures()
+        shown = {name: value for name, value in self.last.items() if name != "step"}
+        self.accelerator.log(shown | figures, step=self.step)
         if self.accelerator.is_main_process:
-            self.log.append(self.last | times)
-            self._say(times["seconds_left"])
+            self.log.append(self.last | figures | times)
+            self._say(figures, times["seconds_left"])
 
-    def _say(self, seconds_left: float) -> None:
+    def _say(self, figures: Mapping[str, float], seconds_left: float) -> None:
         """Where no bar can be drawn, a line now and then."""
         if not sys.stderr.isatty() and time.monotonic() - self.said_at > SECONDS_BETWEEN_LINES:
             self.said_at = time.monotonic()
-            left = f"{seconds_left / 60:.0f} min left"
-            say(f"{self.job.name}: step {self.step} of {self.steps}  {self._note(self.last)}  {left}")
+            note = "  ".join([self._note(self.last), *(f"{name} {value:.3g}" for name, value in figures.items())])
+            say(f"{self.job.name}: step {self.step} of {self.steps}  {note}  {seconds_left / 60:.0f} min left")
 
     def _save_if_due(self, stop: StopRequest, improved: bool) -> None:
         settings = self.plan.checkpoint
