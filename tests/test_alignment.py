@@ -31,7 +31,7 @@ from samcli.evaluation.alignment.run import evaluate_alignment
 from samcli.evaluation.alignment.sample_measures import Ruler
 from samcli.evaluation.alignment.truth import Named, Truth, of_things
 from samcli.evaluation.command import run_evaluation
-from samcli.evaluation.statistics import estimate
+from samcli.evaluation.statistics import compare, estimate
 from samcli.evaluation.tasks import datasets_of
 from samcli.model.captioner import Captioner
 from samcli.model.llava.model import PatchAlignedModel
@@ -316,6 +316,10 @@ def test_samples_without_a_measure_have_no_part_in_its_mean() -> None:
     lines += [{"measures": {"gap": None, "tacs": 7.0}}, {"measures": {}}]
     found = evidence_of_measures([lines])
     assert (estimate(found["gap"]).value, estimate(found["tacs"]).value) == (1, 6)
+    gap = estimate(found["gap"])
+    assert gap.interval == (1, 1)  # a draw of the two others alone says nothing, rather than 0
+    assert compare(found["gap"], found["gap"]).p == 1
+    assert evidence_of_measures([lines, [lines[1]] * 3]).keys() == {"tacs"}
 
 
 @pytest.mark.parametrize("kept", ["", "two and a half", "a batch", "all"])

@@ -198,3 +198,11 @@ def test_an_average_of_few_samples_has_an_interval_although_some_draws_miss_a_da
     found, gap = estimate(average_of([few, few])), compare(average_of([few, few]), average_of([few, few]))
     assert found.low < found.value == 1 < found.high
     assert (gap.value, gap.low, gap.high) == (0, 0, 0)
+
+
+def test_draws_without_a_score_make_no_difference_surer() -> None:
+    """Two datasets of a sample each: half of the draws miss one, and say nothing for or against a difference."""
+    ahead, behind = (average_of([mean_of([value]), mean_of([0.0])]) for value in (1.0, 0.0))
+    found = compare(ahead, behind)
+    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+    assert 2 / 601 < found.p < 2 / 401

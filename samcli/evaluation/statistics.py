@@ -114,13 +114,15 @@ def compare(first: Evidence, second: Evidence, resamples: int = RESAMPLES, seed:
     """The difference of two rows over the same samples: the same samples are drawn for both.
 
     Rows with equally many seeds are paired by seed as well; otherwise their seeds are drawn apart. p is twice the
-    smaller tail of the bootstrap differences beyond 0, never below 2 / (resamples + 1).
+    smaller tail of the bootstrap differences beyond 0, never below 2 / (resamples + 1). Draws in which a row has no
+    score (NaN) count nowhere.
     """
     if first.addends.shape[1] != second.addends.shape[1]:
         raise ValueError(f"rows of {first.addends.shape[1]} and {second.addends.shape[1]} samples can't be paired")
     draws = np.subtract(*_bootstrap([first, second], resamples, seed))
-    tail = min(int(np.sum(draws <= 0)), int(np.sum(draws >= 0)))
-    p = min(1.0, 2 * (tail + 1) / (resamples + 1))
+    known = draws[~np.isnan(draws)]
+    tail = min(int(np.sum(known <= 0)), int(np.sum(known >= 0)))
+    p = min(1.0, 2 * (tail + 1) / (len(known) + 1))
     return Difference(_value(first) - _value(second), *_interval(draws), p=p)
 
 

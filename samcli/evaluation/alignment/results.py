@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from samcli.evaluation.alignment.measure_file import MEASURES
+from samcli.evaluation.bleu import FloatArray
 from samcli.evaluation.control import rounded
 from samcli.evaluation.statistics import Evidence, estimate
 from samcli.evaluation.tables import Cell, Measure, Table
@@ -41,16 +42,24 @@ def evidence_of_measures(runs: Sequence[Lines], part: str = MEASURES) -> dict[st
 
     `part` is the key of the lines that is read. Samples without a measure have no part in its mean.
     """
-    first = [line.get(part, {}) for line in runs[0]]
-    names = [name for name in NAMES if any(found.get(name) is not None for found in first)]
-    return {name: _mean_of_known([[line.get(part, {}).get(name) for line in run] for run in runs]) for name in names}
+    values = {name: [[line.get(part, {}).get(name) for line in run] for run in runs] for name in NAMES}
+    known = {name: of for name, of in values.items() if all(any(one is not None for one in run) for run in of)}
+    return {name: _mean_of_known(of) for name, of in known.items()}
 
 
 def _mean_of_known(values: Sequence[Sequence[float | None]]) -> Evidence:
-    """Evidence of the mean over the samples that have a value, given as (seeds, samples)."""
+    """Evidence of the mean over the samples that have a value, given as (seeds, samples).
+
+    The score of a draw that holds none of them is NaN, and intervals leave it out.
+    """
     known = np.array([[value is not None for value in row] for row in values], dtype=np.float64)
     sums = np.array([[value or 0.0 for value in row] for row in values], dtype=np.float64)
-    return Evidence(np.stack([sums, known], axis=-1), lambda both: both[..., 0] / np.maximum(both[..., 1], 1))
+
+    def score(both: FloatArray) -> FloatArray:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(both[..., 0] / both[..., 1], dtype=np.float64)
+
+    return Evidence(np.stack([sums, known], axis=-1), score)
 
 
 def measures_entry(lines: Lines, part: str, seed: int) -> dict[str, Any]:
