@@ -1,6 +1,7 @@
 """`sam label`: what is made and printed, what would be made, and what its picture shows."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def test_the_command_makes_labels_and_prints_where(
         main()
     printed = capsys.readouterr()
     assert printed.out == f"{out}\n"
-    assert "3 pictures have labels: 136 words, 8 x 8 patches" in printed.err
+    assert re.search(r"3 pictures labelled: 136 words, 8 x 8 patches, \d\.\d+ kB\n", printed.err)
     assert len(LabelStore.open(out, data)) == 3
 
 
@@ -89,6 +90,13 @@ def test_a_dry_run_expects_a_world_set_that_is_not_drawn_yet(data: Path) -> None
     assert plan.images > 20_000
     assert plan.assumed == ["world-instructions is drawn first, into the cache directory"]
     assert plan.missing == []
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_sets_of_the_world_without_records_are_refused_before_they_are_drawn(data: Path, dry_run: bool) -> None:
+    with pytest.raises(UserError, match=r"samples of world-mmlink have no records; world-captions, .* clip or regions"):
+        run_label(recipe("world-mmlink"), show=None, dry_run=dry_run)
+    assert not (data.parent / "cache").exists()
 
 
 def test_a_recipe_without_labels_is_refused(data: Path) -> None:

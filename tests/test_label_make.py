@@ -1,7 +1,9 @@
 """Labels are made where they are missing, within limits, and to the same bytes however often the making is killed."""
 
 import multiprocessing
+import os
 import random
+import signal
 import time
 from collections.abc import Sequence
 from multiprocessing.context import ForkServerProcess
@@ -12,15 +14,18 @@ import pytest
 import torch
 
 from samcli.alignment.labels import make
+from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.make import label_words, make_labels
+from samcli.alignment.labels.patch_labels import PatchLabels
 from samcli.alignment.labels.storage import label_storage, likely_storage
 from samcli.alignment.labels.store import LabelStore
 from samcli.alignment.labels.wordlist import words_of_file, words_of_texts
 from samcli.alignment.labels.world import WorldLabels
 from samcli.data.sample import Sample, read_annotations
-from samcli.errors import UserError
+from samcli.errors import Interrupted, UserError
 from samcli.files import sha256
 from samcli.recipe_alignment import LabelsRecipe
+from samcli.synth.world.pictures import Picture
 from tests.label_data import EYE, world_samples
 from tests.label_settings import at
 
@@ -89,7 +94,7 @@ def test_another_eye_or_data_set_has_labels_of_its_own(
 
 def test_labels_that_will_not_fit_are_refused_before_any_is_made(data: Path, tmp_path: Path) -> None:
     small = WORLD.model_copy(update={"gb": 1e-6})
-    with pytest.raises(UserError, match=r"labels.gb allows 1e-06 GB; raise it"):
+    with pytest.raises(UserError, match=r"labels.gb allows 1 kB; raise it"):
         make_labels(at(small, tmp_path / "labels"), read_annotations(data), data, EYE)
     assert not list((tmp_path / "labels").glob("*.safetensors"))
 
@@ -101,7 +106,7 @@ def test_labels_that_grow_too_large_stop_and_go_on_where_there_is_room(
     monkeypatch.setattr(make, "likely_storage", lambda *_: 0)  # a guess that was too low
     samples = read_annotations(data)[:40]
     bounded = WORLD.model_copy(update={"gb": 5e-5})
-    with pytest.raises(UserError, match=r"labels.gb allows 5e-05 GB"):
+    with pytest.raises(UserError, match=r"labels.gb allows 50 kB"):
         make_labels(at(bounded, tmp_path / "labels"), samples, data, EYE)
     stopped = LabelStore.open(tmp_path / "labels", data)
     assert 0 < len(stopped) < 40
@@ -111,7 +116,7 @@ def test_labels_that_grow_too_large_stop_and_go_on_where_there_is_room(
 
 def test_a_full_disk_is_told_before_any_is_made(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1))
-    with pytest.raises(UserError, match=r"where 1e-09 GB are free; make room"):
+    with pytest.raises(UserError, match=r"where 1 B are free; make room"):
         make_labels(at(WORLD, tmp_path / "labels"), read_annotations(data), data, EYE)
 
 
@@ -121,6 +126,37 @@ def test_what_labels_take_lies_within_its_bound(data: Path, tmp_path: Path) -> N
     taken = sum(path.stat().st_size for path in store.directory.glob("*.safetensors"))
     assert taken <= label_storage(WORLD, len(samples), EYE.patches)
     assert taken == pytest.approx(likely_storage(WORLD, len(samples), EYE.patches), rel=0.4)
+
+
+class Stopping(WorldLabels):
+    """Its process gets a signal while it labels the twelfth picture."""
+
+    def __init__(self, samples: Sequence[Sample], eye: Eye) -> None:
+        super().__init__(samples, eye)
+        self._seen = 0
+
+    def _label(self, picture: Picture) -> PatchLabels:
+        self._seen += 1
+        if self._seen == 12:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super()._label(picture)
+
+
+def test_a_signal_stops_between_two_pictures_and_the_same_call_goes_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(make, "SHARD", OF_A_FILE)
+    samples, stopped = read_annotations(data)[:20], tmp_path / "stopped"
+    with monkeypatch.context() as patched:
+        patched.setattr("samcli.alignment.labels.world.WorldLabels", Stopping)
+        with pytest.raises(Interrupted, match=r"8 of 20 pictures are labelled, kept in .*same command goes on") as told:
+            make_labels(at(WORLD, stopped), samples, data, EYE)
+    assert told.value.exit_code == 143
+    capsys.readouterr()
+    make_labels(at(WORLD, stopped), samples, data, EYE)
+    assert capsys.readouterr().err == f"labels of 20 pictures go to {stopped}; 8 are there\n"
+    make_labels(at(WORLD, tmp_path / "straight"), samples, data, EYE)
+    assert contents(stopped) == contents(tmp_path / "straight")
 
 
 def test_no_source_is_refused(data: Path, tmp_path: Path) -> None:

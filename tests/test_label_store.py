@@ -97,6 +97,32 @@ def test_other_labels_in_the_same_place_are_refused_by_their_difference(tmp_path
         LabelStore.begin(tmp_path / "labels", tmp_path, other, WORDS)
 
 
+@pytest.mark.parametrize("name", ["recipe.yaml", "words.txt", "images"])
+def test_a_directory_of_other_things_is_refused_and_left_as_it_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / name).write_text("mine")
+    with pytest.raises(UserError, match=r"other is not empty and holds no labels; give a new or empty directory"):
+        LabelStore.begin(tmp_path / "other", tmp_path, IDENTITY, WORDS)
+    assert [path.read_text() for path in (tmp_path / "other").iterdir()] == ["mine"]
+    with pytest.raises(UserError, match=rf"{name} is not a directory"):
+        LabelStore.begin(tmp_path / "other" / name, tmp_path, IDENTITY, WORDS)
+
+
+def test_a_store_that_was_killed_before_its_list_of_words_gets_it(tmp_path: Path) -> None:
+    filled(tmp_path / "labels", tmp_path)
+    (tmp_path / "labels" / "words.txt").unlink()
+    assert LabelStore.begin(tmp_path / "labels", tmp_path, IDENTITY, WORDS).words == WORDS
+
+
+def test_only_files_of_labels_count(tmp_path: Path) -> None:
+    store = filled(tmp_path / "labels", tmp_path)
+    taken = sum(path.stat().st_size for path in store.directory.iterdir())
+    (store.directory / "labels.png").write_bytes(bytes(1000))
+    (store.directory / "word-features").mkdir()
+    (store.directory / "word-features" / "00000000.safetensors").write_bytes(bytes(1000))
+    assert store.bytes == taken
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -81,7 +81,7 @@ def test_words_are_single_words_of_the_world(tmp_path: Path) -> None:
 
 def test_samples_without_records_are_refused(tmp_path: Path) -> None:
     bare = Sample(7, (tmp_path / "a.png",), "", ("",), {})
-    with pytest.raises(UserError, match=r"sample 7 has no records of its pictures.*world-captions"):
+    with pytest.raises(UserError, match=r"sample 7 has no records of its pictures.*world-captions.*to clip or regions"):
         WorldLabels([bare], EYE)
 
 

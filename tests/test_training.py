@@ -333,10 +333,10 @@ def change_texts(pairs: Path, **values: Any) -> None:
     ("change", "said"),
     [
         (damage, r"2 training pictures can't be read: .*0a\.png"),
-        (remove, r"1 training pictures are missing, such as .*4a\.png"),
+        (remove, r"1 training picture can't be found, such as .*4a\.png"),
         (
             lambda pairs: change_texts(pairs, instruction="  "),
-            "12 training samples have an empty instruction, such as 0",
+            "no instruction in 12 training samples, such as 0",
         ),
         (lambda pairs: change_texts(pairs, output=" "), "output"),
         (lambda pairs: (pairs / "annotations.json").write_text("[]"), r"found \[\]"),

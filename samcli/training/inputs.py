@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from samcli.amounts import counted
 from samcli.console import progress, warn
 from samcli.data.image import open_image
 from samcli.data.sample import Sample, missing_images
@@ -22,10 +23,11 @@ INPUTS = "inputs.json"
 _NAMED = 5
 
 
-def training_samples(settings: DataRecipe) -> tuple[list[Sample], Path]:
+def training_samples(settings: DataRecipe, key: str = "data") -> tuple[list[Sample], Path]:
     """The training samples and their directory; a world set is made on first use.
 
-    Raises UserError when they aren't there, can't be read, or are fewer than asked for.
+    `key` is where the recipe has the settings. Raises UserError when samples aren't there, can't be read, or are fewer
+    than asked for.
     """
     if is_world_set(settings):
         count = settings.samples or WORLD_SAMPLES
@@ -34,9 +36,8 @@ def training_samples(settings: DataRecipe) -> tuple[list[Sample], Path]:
     else:
         samples, directory = find_samples(settings)
     if settings.samples is not None and len(samples) < settings.samples:
-        raise UserError(
-            f"{directory} has {len(samples)} samples; data.samples asks for {settings.samples} (null: all of them)"
-        )
+        wanted = f"{key}.samples asks for {settings.samples:,} (null: all of them)"
+        raise UserError(f"{directory} has {counted(len(samples), 'sample')}; {wanted}")
     return samples[: settings.samples], directory
 
 
@@ -63,11 +64,11 @@ def check_samples(samples: Sequence[Sample]) -> None:
     if not samples:
         raise UserError("the training data has no samples")
     if missing := missing_images(samples):
-        raise UserError(f"{len(missing)} training pictures are missing, such as {missing[0]}")
+        raise UserError(f"{counted(len(missing), 'training picture')} can't be found, such as {missing[0]}")
     if silent := [sample.id for sample in samples if not sample.instruction.strip()]:
-        raise UserError(f"{len(silent)} training samples have an empty instruction, such as {silent[0]!r}")
+        raise UserError(f"no instruction in {counted(len(silent), 'training sample')}, such as {silent[0]!r}")
     if bare := [sample.id for sample in samples if not sample.images]:
-        raise UserError(f"{len(bare)} training samples have no pictures, such as {bare[0]!r}")
+        raise UserError(f"no pictures in {counted(len(bare), 'training sample')}, such as {bare[0]!r}")
 
 
 def read_pictures(samples: Sequence[Sample], *, decode: bool) -> str:
@@ -88,7 +89,8 @@ def read_pictures(samples: Sequence[Sample], *, decode: bool) -> str:
             advance(1)
     if faults:
         more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-        raise UserError(f"{len(faults)} training pictures can't be read: {'; '.join(faults[:_NAMED])}{more}")
+        unread = counted(len(faults), "training picture")
+        raise UserError(f"{unread} can't be read: {'; '.join(faults[:_NAMED])}{more}")
     return whole.hexdigest()
 
 

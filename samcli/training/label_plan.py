@@ -8,6 +8,7 @@ from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.eye_of_model import local_eye_of
 from samcli.alignment.labels.make import (
     build_labeller,
+    check_source,
     images_of,
     label_identity,
     label_words,
@@ -15,6 +16,7 @@ from samcli.alignment.labels.make import (
 )
 from samcli.alignment.labels.storage import label_storage, likely_storage, most_words
 from samcli.alignment.labels.store import LabelStore
+from samcli.amounts import counted, in_bytes
 from samcli.data.sample import Sample, missing_images
 from samcli.errors import UserError
 from samcli.model.hub import cached, download_command
@@ -55,8 +57,7 @@ def plan_labels(recipe: LlavaRecipe) -> LabelPlan:
     Raises UserError when the recipe asks for none, or for what can't be.
     """
     settings, data = recipe.objective.labels, recipe.projector.data
-    if settings.source == "none":
-        raise UserError("objective.labels.source is none; set it to world, clip or regions")
+    check_source(settings, data.train)
     assumed: list[str] = []
     missing = _missing_models(settings)
     eye = local_eye_of(recipe.model)
@@ -95,7 +96,7 @@ def _samples_there(data: DataRecipe, missing: list[str]) -> tuple[list[Sample], 
     """The samples and their directory, if they are there with their pictures; else `missing` gets a line."""
     if is_world_set(data):
         made = is_made(data.train, "train", data.samples or WORLD_SAMPLES, data.seed)
-        return training_samples(data) if made else None
+        return training_samples(data, "projector.data") if made else None
     try:
         samples, directory = find_samples(data)
     except UserError as error:
@@ -103,7 +104,9 @@ def _samples_there(data: DataRecipe, missing: list[str]) -> tuple[list[Sample], 
         return None
     chosen = samples[: data.samples]
     if absent := missing_images(chosen):
-        missing.append(f"data: {len(absent):,} images that {directory} names are not there, first {absent[0]}")
+        missing.append(
+            f"data: {counted(len(absent), 'image')} that {directory} names can't be found, first {absent[0]}"
+        )
     return chosen, directory
 
 
@@ -169,7 +172,7 @@ def plan_rows(plan: LabelPlan) -> dict[str, str]:
         "words in the list": _count(plan.words),
         "words of a patch": f"at most {plan.words_of_a_patch}",
         "on disk": f"at most {_size(plan.most_bytes)}, about {_size(plan.likely_bytes)}",
-        "made already": f"{plan.made:,} pictures, {_size(plan.made_bytes)}",
+        "made already": f"{counted(plan.made, 'picture')}, {_size(plan.made_bytes)}",
     }
     return rows if plan.place is None else rows | {"place": str(plan.place)}
 
@@ -179,6 +182,4 @@ def _count(number: int | None) -> str:
 
 
 def _size(size: int | None) -> str:
-    if size is None:
-        return "unknown"
-    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
+    return "unknown" if size is None else in_bytes(size)

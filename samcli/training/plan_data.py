@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from samcli.amounts import counted
 from samcli.data.sample import ANNOTATIONS, Sample, data_root, missing_images
 from samcli.errors import UserError
 from samcli.model.find import HUB_EXAMPLE, QFORMER_FOLDER, TINY, is_released, tiny_directory, underlying
@@ -81,9 +82,11 @@ def _lacking(settings: DataRecipe, directory: Path, samples: Sequence[Sample], k
     lacking = []
     if settings.samples is not None and len(samples) < settings.samples:
         wanted = f"{key}.samples asks for {settings.samples:,} (null: all of them)"
-        lacking.append(f"{key}: {directory} has {len(samples):,} samples; {wanted}")
+        lacking.append(f"{key}: {directory} has {counted(len(samples), 'sample')}; {wanted}")
     if absent := missing_images(samples[: settings.samples]):
-        lacking.append(f"{key}: {len(absent):,} images that {directory} names are not there, first {absent[0]}")
+        lacking.append(
+            f"{key}: {counted(len(absent), 'image')} that {directory} names can't be found, first {absent[0]}"
+        )
     return lacking
 
 

@@ -12,12 +12,14 @@ from samcli.alignment.labels.labeller import Labeller
 from samcli.alignment.labels.storage import likely_storage, stored_bytes
 from samcli.alignment.labels.store import SHARD, LabelStore, identity_of
 from samcli.alignment.labels.wordlist import words_of_file, words_of_texts
+from samcli.amounts import counted, in_bytes
 from samcli.console import Advance, progress, say
 from samcli.data.sample import ANNOTATIONS, Sample
-from samcli.errors import UserError
+from samcli.errors import Interrupted, UserError
 from samcli.files import cache_root, sha256
 from samcli.lock import locked
 from samcli.recipe_alignment import LabelsRecipe
+from samcli.signals import StopRequest, listening
 
 
 def make_labels(
@@ -38,8 +40,9 @@ def make_labels(
         device: where the models that label run: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
 
     Raises:
-        UserError: a source can't label these samples, a model isn't to be had, `settings.directory` holds other labels,
-            or they don't fit on the disk or into `settings.gb`. What was made by then is kept.
+        UserError: a source can't label these samples, a model isn't to be had, `settings.directory` holds anything
+            else, or labels don't fit on the disk or into `settings.gb`. What was made by then is kept.
+        Interrupted: a signal asked to stop. The files that were finished are kept, and the next call goes on.
     """
     labeller = build_labeller(settings, samples, eye, device)
     identity = label_identity(labeller, data, eye)
@@ -49,8 +52,18 @@ def make_labels(
     if store is None or store.missing(images):
         with locked(directory / ".lock", wait=True):
             store = LabelStore.begin(directory, data, identity, labeller.words)
-            _fill(store, labeller, store.missing(images), settings)
+            _fill(store, labeller, images, settings)
     return store
+
+
+def check_source(settings: LabelsRecipe, dataset: str) -> None:
+    """Raise UserError for no source, and for one that can't label the data set of that name, before it is looked at."""
+    if settings.source == "none":
+        raise UserError("objective.labels.source is none; set it to world, clip or regions")
+    if settings.source == "world":
+        from samcli.alignment.labels.world import check_recorded
+
+        check_recorded(dataset)
 
 
 def build_labeller(settings: LabelsRecipe, samples: Sequence[Sample], eye: Eye, device: str) -> Labeller:
@@ -67,7 +80,7 @@ def build_labeller(settings: LabelsRecipe, samples: Sequence[Sample], eye: Eye, 
         from samcli.alignment.labels.regions import RegionLabels
 
         return RegionLabels(settings, label_words(settings, samples), eye, device)
-    raise UserError("labels.source is none; set it to world, clip or regions")
+    raise UserError("objective.labels.source is none; set it to world, clip or regions")
 
 
 def label_words(settings: LabelsRecipe, samples: Sequence[Sample]) -> tuple[str, ...]:
@@ -95,24 +108,30 @@ def images_of(samples: Sequence[Sample]) -> list[Path]:
     return list(dict.fromkeys(image for sample in samples for image in sample.images))
 
 
-def _fill(store: LabelStore, labeller: Labeller, missing: Sequence[Path], settings: LabelsRecipe) -> None:
-    """Label what is missing, file by file."""
+def _fill(store: LabelStore, labeller: Labeller, images: Sequence[Path], settings: LabelsRecipe) -> None:
+    """Label those of the images that have no labels, file by file; a file that was begun is lost to a signal."""
+    missing = store.missing(images)
     if not missing:
         return
     _check_room(store, likely_storage(settings, len(missing), store.grid**2), settings.gb)
     labeller.prepare(store.directory)
-    say(f"labels of {len(missing):,} pictures go to {store.directory}")
-    with progress("labels", len(missing)) as advance:
+    done = len(images) - len(missing)
+    there = f"; {done:,} are there" if done else ""
+    say(f"labels of {counted(len(images), 'picture')} go to {store.directory}{there}")
+    with listening() as stop, progress("labels", len(images), done) as advance:
         for start in range(0, len(missing), SHARD):
             lot = missing[start : start + SHARD]
-            labels = labeller.label(_counted(lot, advance))
+            kept = f"{done + start:,} of {counted(len(images), 'picture')} are labelled, kept in {store.directory}"
+            labels = labeller.label(_until_stopped(lot, advance, stop, kept))
             _check_room(store, stored_bytes(len(lot), store.grid**2, len(labels.words)), settings.gb)
             store.add(lot, labels)
 
 
-def _counted(images: Sequence[Path], advance: Advance) -> Iterator[Path]:
-    """The pictures; each moves the bar on when the next one is asked for."""
+def _until_stopped(images: Sequence[Path], advance: Advance, stop: StopRequest, kept: str) -> Iterator[Path]:
+    """The pictures; each moves the bar on when the next one is asked for, which raises Interrupted after a signal."""
     for image in images:
+        if stop.signal_number is not None:
+            raise Interrupted(stop.signal_number, f"stopped: {kept}; the same command goes on")
         yield image
         advance(1)
 
@@ -120,10 +139,10 @@ def _counted(images: Sequence[Path], advance: Advance) -> Iterator[Path]:
 def _check_room(store: LabelStore, more: int, most: float | None) -> None:
     """Raise UserError when `more` bytes don't fit into `most` GB with what is there, or onto the disk."""
     taken, free = store.bytes + more, shutil.disk_usage(store.directory).free
-    wanted = f"labels of {store.directory} take {taken / 1e9:.3g} GB or more"
+    wanted = f"labels of {store.directory} take {in_bytes(taken)} or more"
     if most is not None and taken > most * 1e9:
-        raise UserError(f"{wanted}, and labels.gb allows {most:g} GB; raise it, or lower labels.top or labels.tags")
-    if more > free:
         raise UserError(
-            f"{wanted}, {more / 1e9:.3g} GB of it still to come, where {free / 1e9:.3g} GB are free; make room"
+            f"{wanted}, and labels.gb allows {in_bytes(most * 1e9)}; raise it, or lower labels.top or labels.tags"
         )
+    if more > free:
+        raise UserError(f"{wanted}, {in_bytes(more)} of it still to come, where {in_bytes(free)} are free; make room")

@@ -9,7 +9,6 @@ patch by patch; `offsets` int64 (pictures + 1,), where each picture's words begi
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -63,9 +62,10 @@ class LabelStore:
     def find(cls, directory: Path, data: Path, identity: dict[str, Any]) -> "LabelStore | None":
         """The labels of this identity in `directory`; None where there are none.
 
-        Raises UserError, which names the difference, when the directory holds other labels.
+        Raises UserError when the directory holds other labels, naming the difference, or anything else.
         """
         if not (directory / _LABELS).exists():
+            _check_free(directory)
             return None
         found = cls.open(directory, data)
         if changed := explain_differences(found.identity, identity):
@@ -77,12 +77,13 @@ class LabelStore:
     @classmethod
     def begin(cls, directory: Path, data: Path, identity: dict[str, Any], words: Sequence[str]) -> "LabelStore":
         """As `find`, to be added to, by one process at a time; where there are no labels, a store without any."""
-        if found := cls.find(directory, data, identity):
-            found._index.trim()
-            return found
-        write_text(directory / _WORDS, _as_lines(words))
-        write_json(directory / _LABELS, identity)
-        return cls(directory, data, identity)
+        if cls.find(directory, data, identity) is None:
+            write_json(directory / _LABELS, identity)  # first: from now on the directory is one of labels
+        if not (directory / _WORDS).exists():
+            write_text(directory / _WORDS, _as_lines(words))
+        store = cls(directory, data, identity)
+        store._index.trim()
+        return store
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -100,13 +101,9 @@ class LabelStore:
 
     @property
     def bytes(self) -> int:
-        """What the directory takes on disk."""
-        files = (Path(root) / name for root, _, names in os.walk(self.directory) for name in names)
-        sizes = 0
-        for path in files:
-            with suppress(FileNotFoundError):  # another process's temporary file
-                sizes += path.stat().st_size
-        return sizes
+        """What the labels take on disk; pictures of them and the vectors of words, which lie beside, not counted."""
+        own = (self.directory / name for name in (_LABELS, _WORDS, _IMAGES))
+        return sum(path.stat().st_size for path in (*own, *self.directory.glob("*.safetensors")) if path.exists())
 
     def __len__(self) -> int:
         """Pictures that have labels."""
@@ -211,6 +208,17 @@ def identity_of(source: dict[str, Any], grid: int, words: Sequence[str], more: d
     """What tells labels from others: the format, the grid, the list of words, their source, and `more`."""
     listed = {"count": len(words), "sha256": _hash(_as_lines(words))}
     return {"format": FORMAT, "grid": grid, "words": listed, "source": source, **more}
+
+
+def _check_free(directory: Path) -> None:
+    """Raise UserError where no labels can begin: a file, or a directory of other things."""
+    try:
+        if os.path.lexists(directory) and not directory.is_dir():
+            raise UserError(f"{directory} is not a directory; give another for labels")
+        if directory.is_dir() and any(not entry.name.startswith(".") for entry in directory.iterdir()):
+            raise UserError(f"{directory} is not empty and holds no labels; give a new or empty directory")
+    except OSError as error:
+        raise UserError(f"{directory}: can't be used as a directory of labels: {error.strerror or error}") from error
 
 
 def _is_identity(value: Any) -> bool:

@@ -15,12 +15,13 @@ from samcli.alignment.labels.patch_labels import PatchLabels
 from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.synth.world.pictures import Picture, patch_owners
+from samcli.synth.world.pipelines import RECORDED
 from samcli.synth.world.scenes import LIGHTS, SCENES, WEATHERS
-from samcli.synth.world.sets import VERSION
+from samcli.synth.world.sets import SETS, VERSION
 from samcli.synth.world.things import CATEGORIES, Thing
 
 RECORDS = "pictures"  # in a sample's provenance: the record of each of its pictures
-_SETS = "world-captions, world-questions, world-grounding and world-instructions"
+_HAVE_THEM = f"{', '.join(RECORDED)} have them; for others set objective.labels.source to clip or regions"
 
 
 def label_words() -> tuple[str, ...]:
@@ -75,11 +76,17 @@ class WorldLabels:
         return PatchLabels(counts[None], torch.tensor(words, dtype=torch.int64), torch.ones(len(words)))
 
 
+def check_recorded(dataset: str) -> None:
+    """Raise UserError for a set of the embedded world whose samples have no records of their pictures."""
+    if dataset in SETS and dataset not in RECORDED:
+        raise UserError(f"objective.labels.source: world: samples of {dataset} have no records; {_HAVE_THEM}")
+
+
 def _records_of(sample: Sample) -> list[tuple[Path, Any]]:
     records = sample.provenance.get(RECORDS)
     if not isinstance(records, list) or len(records) != len(sample.images):
         raise UserError(
-            f"sample {sample.id!r} has no records of its pictures (provenance: {RECORDS}), so that nobody knows what "
-            f"their patches show; {_SETS} have them"
+            f"objective.labels.source: world: sample {sample.id!r} has no records of its pictures (provenance: "
+            f"{RECORDS}), so that nobody knows what their patches show; {_HAVE_THEM}"
         )
     return list(zip(sample.images, records, strict=True))
