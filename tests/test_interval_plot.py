@@ -42,6 +42,13 @@ def test_every_row_and_dataset_is_drawn(tmp_path: Path) -> None:
     assert picture.count("fill: #ffffff; stroke: #1f5fa8") == 2  # row 1 on AESOP and row 7 on VIST may be chance
 
 
+def test_one_seed_is_no_mean_over_seeds(tmp_path: Path) -> None:
+    made = results(*(dict(row) for row in ROWS))
+    for row in made["rows"]:
+        row["seeds"] = 1
+    assert "<!-- CIDEr, means with 95 % intervals" in draw_intervals(made, tmp_path)[1].read_text(encoding="utf-8")
+
+
 def test_dots_are_held_against_the_row_that_most_are_compared_with(tmp_path: Path) -> None:
     assert "dashed: row 2" in drawn(tmp_path / "two", *ROWS[1:])
     assert "dashed: row 7" in drawn(tmp_path / "other", *ROWS[:2])

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from samcli.evaluation.published import DATASETS, published_ablation, published_alignment, published_rows
-from samcli.evaluation.result_tables import ablation_table, evaluation_table
+from samcli.evaluation.result_tables import ablation_table, evaluation_table, measures_table
 from samcli.evaluation.tables import Cell, Measure, Table
 
 HOSTILE = '[red]x[/red] \x1b[31m|\n<script> $\\%_ [a](http://b) "q"'
@@ -68,6 +68,7 @@ def test_text_is_no_markup_in_markdown() -> None:
 
 
 def test_text_is_no_command_in_latex() -> None:
+    assert r"gap $\downarrow$" in Table("t", ["c"], [["gap ↓"]]).render("latex")
     text = Table("t", ["c"], [["[x] \\input{a} 5% $ & # ~ ^ <"]], ["50 %"]).render("latex")
     assert r"{}[x] \textbackslash{}input\{a\} 5\% \$ \& \# \textasciitilde{} \textasciicircum{} \textless{} \\" in text
     assert r"\par\footnotesize 50 \%" in text
@@ -239,6 +240,26 @@ def test_ablation_has_differences_below_their_row() -> None:
         ["world-groups", "7 - 1", "difference", None, None, Measure(2, -1, 5, 0.04), None],
         ["world-mmlink", "7", "SAM", 3, None, None, Measure(70, 66, 74)],
     ]
+
+
+def ablated(seeds: int) -> dict[str, Any]:
+    score = {"mean": 40.0, "ci95": [39, 41]}
+    versus = {"1": {"difference": 2.0, "ci95": [1, 3], "p": 0.01}}
+    scores = [{"tokens": {"gap": score | {"versus": gaps}}} for gaps in ({}, versus)]
+    rows = [
+        {"row": str(number), "name": "x", "seeds": seeds, "datasets": {}, "measures": own}
+        for number, own in enumerate(scores, start=1)
+    ]
+    return {"rows": rows}
+
+
+@pytest.mark.parametrize(("seeds", "told"), [(1, "95 % intervals over samples"), (3, "seeds first, then samples")])
+def test_notes_of_an_ablation_say_what_intervals_and_p_are(seeds: int, told: str) -> None:
+    for table in (ablation_table(ablated(seeds)), measures_table(ablated(seeds))):
+        assert table is not None
+        assert told in table.notes[0]
+        assert "p of each comparison alone" in table.notes[1]
+        assert any("seeds" in note for note in table.notes) == (seeds > 1)
 
 
 def test_averages_and_the_papers_table_3_follow_the_rows() -> None:

@@ -63,7 +63,8 @@ def _panels(rows: Sequence[Row], names: Sequence[str], metric: str, title: str) 
         axes.tick_params(axis="y", length=0)
     panels[0].set_yticks(range(len(rows)), [f"{row['name']}  {row['row']}" for row in rows])
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
-    figure.suptitle(f"{title[0].upper()}{title[1:]}, means over seeds with 95 % intervals", fontsize=10)
+    told = "means over seeds" if any(row["seeds"] > 1 for row in rows) else "means"
+    figure.suptitle(f"{title[0].upper()}{title[1:]}, {told} with 95 % intervals", fontsize=10)
     if reference is not None:
         told = f"dashed: row {reference}; filled: differs from it, p < {_SURE} for each comparison alone"
         figure.supxlabel(told, fontsize=8)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from samcli.data.sources import GROUPS, STORIES
-from samcli.evaluation.alignment.results import NAMES
+from samcli.evaluation.alignment.results import ABOUT_MEASURES, NAMES
 from samcli.evaluation.published import DATASETS, PAPER, PublishedScores, published_ablation, published_rows
 from samcli.evaluation.tables import Cell, Measure, Table
 
@@ -25,6 +25,11 @@ _COMPARABLE = "published, comparable"
 _CHECKED = (
     "comparable: as many samples, one reference each, none failed, the released decoding and protocol; "
     "pictures and instructions can't be checked"
+)
+
+_ALONE = (
+    "difference of the two rows, paired by sample, with its two-sided p; p of each comparison alone, not corrected for "
+    "their number"
 )
 
 Json = Mapping[str, Any]
@@ -66,10 +71,7 @@ def ablation_table(results: Json) -> Table:
             for row in rows:
                 if name in row.get(part, {}):
                     cells += _ablated(label.format(name), row, row[part][name], metrics)
-    notes = [
-        "in brackets: 95 % intervals by hierarchical bootstrap, seeds first, then samples",
-        "a - b: difference of the two rows, paired by sample, with its two-sided p",
-    ]
+    notes = [f"in brackets: {_intervals_of(rows)}", f"a - b: {_ALONE}"]
     if results.get("paper") == "table3":
         cells += _table3(metrics)
         notes += _about_table3({name.casefold() for row in rows for name in row["datasets"]})
@@ -98,8 +100,15 @@ def measures_table(results: Json) -> Table | None:
                 ]
                 cells.append([name, label, *means, *gaps])
     titles = [f"{row['row']} {row['name']}" for row in rows] + [f"{row['row']} - {compared[0]}" for row in others]
-    notes = ["in brackets: 95 % intervals by hierarchical bootstrap; docs/alignment.md says what is measured"]
+    notes = [f"in brackets: {_intervals_of(rows)}; {ABOUT_MEASURES}", *([f"a - b: {_ALONE}"] if others else [])]
     return Table("ablation, visual tokens", ["dataset", "measure", *titles], cells, notes)
+
+
+def _intervals_of(rows: Sequence[Json]) -> str:
+    """How intervals of an ablation's rows come about."""
+    if all(row["seeds"] == 1 for row in rows):
+        return "95 % intervals over samples"
+    return "95 % intervals by hierarchical bootstrap, seeds first, then samples"
 
 
 def _compared(entry: Json) -> list[str]:

@@ -162,7 +162,7 @@ def _latex_cell(cell: Cell) -> str:
 
 def _latex_text(text: str) -> str:
     names = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    names |= {"<": r"\textless{}", ">": r"\textgreater{}"}
+    names |= {"<": r"\textless{}", ">": r"\textgreater{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$"}
     return "".join(names.get(mark, rf"\{mark}" if mark in "{}$&#_%" else mark) for mark in _plain(text))
 
 

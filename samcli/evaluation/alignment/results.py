@@ -12,27 +12,32 @@ from samcli.evaluation.statistics import Evidence, estimate
 from samcli.evaluation.tables import Cell, Measure, Table
 
 NAMES = {
-    "nearest_word": "nearest word is true, %",
-    "nearest_word_things": "the same of patches of things, %",
-    "aligned": "cosine with own words, x100",
-    "pursuit": "picks that are true, %",
-    "residual": "left by matching pursuit, %",
-    "gap": "gap, distance",
-    "tacs": "token-caption similarity, x100",
+    "nearest_word": "nearest word is true, % ↑",
+    "nearest_word_things": "nearest word is true on things, % ↑",
+    "aligned": "cosine with own words, x100 ↑",
+    "pursuit": "words picked by pursuit that are true, % ↑",
+    "residual": "energy left by pursuit, % ↓",
+    "gap": "gap to the nearest embedding, distance ↓",
+    "tacs": "token-caption similarity, x100 ↑",
     "entropy_before": "entropy before projection, nats",
     "entropy_after": "entropy after projection, nats",
     "similarity": "similarity of images, x100",
     "similarity_apart": "similarity to another sample's, x100",
     "best_match": "best matches of images, x100",
     "best_match_apart": "best matches in another sample's, x100",
-    "shared_named": "shared thing named in full, %",
-    "shared_words": "words of shared thing named, %",
+    "shared_named": "shared thing named in full, % ↑",
+    "shared_words": "words of shared thing named, % ↑",
     "other_words": "words of other things named, %",
-    "shared_tokens": "tokens that name shared thing, %",
+    "shared_tokens": "tokens that name shared thing, % ↑",
     "other_tokens": "tokens that name other things, %",
 }
-"""What tables call each measure. docs/alignment.md defines them."""
+"""What tables and figures call each measure, an arrow where one way is better; docs/alignment.md has both names."""
 
+ABOUT_MEASURES = "arrows: which way is better; docs/alignment.md says what is measured"
+_COMPARED = (
+    "differences are paired by sample, p corrected by Holm's method over all of them; none is shown where every sample "
+    "measures the same on both sides"
+)
 Lines = Sequence[Mapping[str, Any]]  # of `read_measures`
 Json = Mapping[str, Any]
 
@@ -90,8 +95,8 @@ def alignment_table(results: Json) -> Table:
     sizes = {name: entry for model in models.values() for name, entry in model["datasets"].items()}
     notes = [
         "; ".join(f"{name}: {entry['n']} samples, {entry['failed']} failed" for name, entry in sizes.items()),
-        "in brackets: 95 % intervals over samples; docs/alignment.md says what is measured",
-        *(["differences are paired by sample, p corrected by Holm's method over all of them"] if compared else []),
+        f"in brackets: 95 % intervals over samples; {ABOUT_MEASURES}",
+        *([_COMPARED] if compared else []),
         str(results["signature"]),
     ]
     columns = ["dataset", "measure", *models, *(f"{name} - {baseline}" for name in compared)]

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from samcli import __version__
 from samcli.alignment.lens import context_of
 from samcli.alignment.measures import PICKS, TOP
@@ -26,6 +28,7 @@ from samcli.evaluation.own_subject import OwnSubject
 from samcli.evaluation.questions import Questions, read_questions, warn_of_missing
 from samcli.evaluation.run import open_evaluation
 from samcli.evaluation.scores import data_hash
+from samcli.evaluation.statistics import Evidence
 from samcli.evaluation.subject import subject_of
 from samcli.evaluation.tasks import datasets_of, is_of_the_world
 from samcli.files import read_json, write_json
@@ -58,7 +61,7 @@ def evaluate_alignment(
     names = datasets_of(recipe.task, recipe.datasets)
     with held(out):
         asked = {name: read_questions(recipe, name) for name in names}
-        earlier = _read_baseline(baseline, asked) if baseline is not None else None
+        earlier = _read_baseline(baseline, recipe, asked) if baseline is not None else None
         if subject.world and any(not is_of_the_world(name) for name in asked):
             warn(f"{subject.name} knows only its own drawn world: measures on anything else mean nothing")
         open_evaluation(out, recipe, subject.weights, overwrite)
@@ -93,7 +96,7 @@ def _kept(run: Path, dataset: str) -> Path:
     return run / MEASURES / f"{dataset}.jsonl"
 
 
-def _read_baseline(run: Path, asked: Mapping[str, Questions]) -> tuple[str, Lines]:
+def _read_baseline(run: Path, recipe: EvalRecipe, asked: Mapping[str, Questions]) -> tuple[str, Lines]:
     """What an earlier run calls its model, and its measures of the same samples."""
     results = read_json(run / RESULTS) if (run / RESULTS).is_file() else {}
     if not isinstance(results, dict) or results.get("protocol") != PROTOCOL:
@@ -102,7 +105,16 @@ def _read_baseline(run: Path, asked: Mapping[str, Questions]) -> tuple[str, Line
     for name, one in asked.items():
         if [line["id"] for line in lines[name]] != [sample.id for sample in one.samples]:
             raise UserError(f"--baseline {run}: {name}: it measured other samples")
+    if differences := _unlike(str(results["signature"]), _signature(recipe, asked)):
+        warn(f"--baseline {run}: it was measured otherwise: {'; '.join(differences)}")
     return next(iter(results["models"])), lines
+
+
+def _unlike(earlier: str, ours: str) -> list[str]:
+    """In what two signatures differ but for the control, which is there to be compared with."""
+    first, second = (dict(part.split(":", 1) for part in text.split("|")) for text in (earlier, ours))
+    keys = dict.fromkeys(key for key in (*first, *second) if key != "control")
+    return [f"{key} {first.get(key)}, here {second.get(key)}" for key in keys if first.get(key) != second.get(key)]
 
 
 def _results(
@@ -144,14 +156,24 @@ def _compare(
     their_part: str,
     seed: int,
 ) -> None:
-    """Add to the entries of a model how far each measure is from the baseline's, paired by sample."""
+    """Add to the entries of a model how far each measure is from the baseline's, paired by sample.
+
+    One that is the same for every sample, as where guidance has no second picture to act on, is no comparison: it has
+    no entry, and no part in the correction of p.
+    """
     first = {dataset: evidence_of_measures([found], our_part) for dataset, found in ours.items()}
     second = {dataset: evidence_of_measures([found], their_part) for dataset, found in theirs.items()}
     common = {
-        dataset: {key: own for key, own in found.items() if key in second[dataset]} for dataset, found in first.items()
+        dataset: {key: own for key, own in found.items() if _differ(own, second[dataset].get(key))}
+        for dataset, found in first.items()
     }
-    for dataset, gaps in versus(common, second, seed).items():
-        model["datasets"][dataset]["versus"] = {baseline: gaps}
+    gaps = versus(common, second, seed)
+    for dataset in common:
+        model["datasets"][dataset]["versus"] = {baseline: gaps.get(dataset, {})}
+
+
+def _differ(ours: Evidence, theirs: Evidence | None) -> bool:
+    return theirs is not None and not np.array_equal(ours.addends, theirs.addends)
 
 
 def _signature(recipe: EvalRecipe, asked: Mapping[str, Questions]) -> str:
