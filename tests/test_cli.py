@@ -220,7 +220,9 @@ def test_what_only_watches_may_change_between_two_calls(sam: Sam, small_recipe: 
 def test_a_schedule_of_warm_up_alone_is_told(sam: Sam, small_recipe: Path, tmp_path: Path) -> None:
     settings = ("--set", "optim.steps=2", "--set", "optim.warmup_steps=50")
     told = "all of its steps (2) are warm-up (optim.warmup_steps: 50)"
-    assert told in sam("train", small_recipe, *settings, "--out", tmp_path / "run").err
+    said = sam("train", small_recipe, *settings, "--out", tmp_path / "run").err
+    assert told in said
+    assert "peak; lower that or raise optim.steps" in said
     assert told in " ".join(sam("train", small_recipe, *settings, "--dry-run").out.split())
 
 

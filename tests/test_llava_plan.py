@@ -218,8 +218,11 @@ def test_an_optimiser_without_anything_to_do_is_the_users_error() -> None:
 
 def test_a_schedule_that_only_warms_up_is_warned_of() -> None:
     first, second = plan(recipe(), samples=30_000)["warnings"]
-    assert first.startswith("projector: all of its steps (118) are warm-up")
+    assert first.startswith("projector: all of its steps (118) are warm-up (projector.optim.warmup_steps: ")
+    assert first.endswith("raise projector.optim.epochs")
     assert second.startswith("instruction: all of its steps (235)")
+    (by_steps,) = plan(recipe(projector={"optim": {"steps": 9}}), samples=300_000)["warnings"]
+    assert by_steps.endswith("raise projector.optim.steps")
 
 
 # --- as text, and on the command line --------------------------------------------------------------------------------

@@ -219,7 +219,7 @@ def store(tmp_path: Path, dataset: Path) -> Path:
 def test_link_out_of_the_dataset(dataset: Path, store: Path) -> None:
     message = refusal(dataset, record(img_list="photos/p.png"))
     expected = f"leads to {store / 'photos' / 'p.png'}, outside the data set's directory; allow it with --image-root"
-    assert f'img_list: "photos/p.png": {expected} (sam train: --set data.image_root=DIR)' in message
+    assert f'img_list: "photos/p.png": {expected} DIR (sam train: data.image_root; of kind llava' in message
 
 
 def test_link_to_a_sibling_whose_name_begins_alike(dataset: Path) -> None:
@@ -359,7 +359,15 @@ def test_absent_dataset_says_where_what_and_whence(tmp_path: Path) -> None:
     assert f'expected: {tmp_path / "AESOP" / "annotations.json"}, a JSON list of {{"id": 0, "img_list":' in message
     assert "release v1.0 at github.com/adobe-research/aesop" in message
     assert "non-commercial research" in message
-    assert "name another place: $SAM_DATA" in message
+    assert "name another place: $SAM_DATA, --data-root DIR (sam eval, sam ablate, sam label)" in message
+    assert "projector.data.root" in message
+
+
+def test_a_path_where_a_name_is_asked_for_is_told_as_a_name(tmp_path: Path) -> None:
+    save(tmp_path, [record()])
+    told = f"{tmp_path} is a directory: give its name, {tmp_path.name}, and --data-root {tmp_path.parent}"
+    assert lacking(str(tmp_path), tmp_path / "data") == told
+    assert "there is no data set" in lacking(str(tmp_path / "none"), tmp_path)
 
 
 def test_absent_root(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path: Path, stop_at: int) -
     with pytest.raises(Interrupted) as stopped:
         run(tmp_path / "stopped", line_job(Line(), interrupt))
     assert stopped.value.exit_code == 143
+    assert "the same command goes on from it (sam train: with --resume)" in str(stopped.value)
     resumed = run(tmp_path / "stopped")
     assert equal(resumed, straight)
     optimizers = [

@@ -15,7 +15,8 @@ from samcli.names import did_you_mean, plain_name
 
 ANNOTATIONS = "annotations.json"
 _FAULTS_SHOWN = 20
-_ALLOW_IT = "allow it with --image-root (sam train: --set data.image_root=DIR)"
+_IMAGE_ROOT = "(sam train: data.image_root; of kind llava: projector.data.image_root, instruction.data.image_root)"
+_ALLOW_IT = f"allow it with --image-root DIR {_IMAGE_ROOT}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def each_sample(directory: Path, image_root: Path | None = None) -> Iterator[Sam
     """
     file = directory / ANNOTATIONS
     if image_root and not image_root.is_dir():
-        raise UserError(f"{image_root}: no such directory of images; check --image-root (sam train: data.image_root)")
+        raise UserError(f"{image_root}: no such directory of images; check --image-root {_IMAGE_ROOT}")
     roots = [_resolved(root) for root in (directory, image_root) if root]
     numbers: dict[str, int] = {}
     faults: list[str] = []
@@ -251,8 +252,10 @@ def _directories(root: Path) -> list[Path]:
 
 def _how_to_get(name: str, root: Path, source: Source | None, found: list[Path]) -> str:
     directory = found[0].name if found else source.directory if source else name
+    by_name = f"{name} is a directory: give its name, {Path(name).name}, and --data-root {Path(name).parent}"
     if Path(name).is_absolute():
-        return f"{name}: there is no data set, a directory with {ANNOTATIONS} in it"
+        nothing = f"{name}: there is no data set, a directory with {ANNOTATIONS} in it"
+        return by_name if has_annotations(Path(name)) else nothing
     what = f"{found[0]} has no readable {ANNOTATIONS}" if found else f"no directory {directory} in {root.resolve()}"
     lines = [
         f"{name}: {what}" + ("" if root.is_dir() else " (which doesn't exist)"),
@@ -263,10 +266,11 @@ def _how_to_get(name: str, root: Path, source: Source | None, found: list[Path])
             "; sam eval also takes core/core.json as DEMON has it, and most datasets as they were released"
             * bool(source)
         ),
-        "name another place: $SAM_DATA, --data-root (sam eval, sam ablate) or --set data.root=DIR (sam train)",
+        "name another place: $SAM_DATA, --data-root DIR (sam eval, sam ablate, sam label), or for sam train --set "
+        "data.root=DIR (of kind llava: projector.data.root, instruction.data.root)",
     ]
-    if os.path.isfile(Path(name) / ANNOTATIONS):
-        lines.append(f"{name} is a directory: give its name, {Path(name).name}, and --data-root {Path(name).parent}")
+    if has_annotations(Path(name)):
+        lines.append(by_name)
     if source:
         count = f"{source.images} images" if source.images else "one or more images"
         lines.append(f"{source.directory} ({source.task}, {count} a sample) is published by {source.publisher}")

@@ -21,6 +21,7 @@ from samcli.errors import UserError
 from samcli.files import atomic_directory, read_json, sha256, write_json
 
 TENSORS = ("parameters.safetensors", "optimizer.safetensors")
+GOES_ON = "the same command goes on from it (sam train: with --resume)"
 STATE = "state.json"
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"step-(\d+)")
@@ -69,7 +70,7 @@ def _room(directory: Path, checkpoint: Checkpoint) -> str:
         free = shutil.disk_usage(directory).free
         if free < needed:
             short = f"{(needed - free) / 1e6:.0f} MB are missing"
-            return f"; it takes {needed / 1e6:.0f} MB and {short}; the last good checkpoint is kept, --resume goes on"
+            return f"; it takes {needed / 1e6:.0f} MB and {short}; the last good checkpoint is kept, and {GOES_ON}"
     return ""
 
 

@@ -198,5 +198,5 @@ def _assumed(recipe: LlavaRecipe, data: dict[str, TrainingData], labels: Sequenc
 
 def _warnings(recipe: LlavaRecipe, stage: str, data: TrainingData) -> list[str]:
     optim = stages_of(recipe)[stage].optim
-    warning = schedule_warning(optim, total_steps(optim, len(data.image_counts)))
+    warning = schedule_warning(optim, total_steps(optim, len(data.image_counts)), f"{stage}.optim")
     return [f"{stage}: {warning}"] if warning else []

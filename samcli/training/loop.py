@@ -29,6 +29,7 @@ from samcli.model.load import resolve_device
 from samcli.recipe import CheckpointRecipe, OptimRecipe
 from samcli.signals import StopRequest, listening
 from samcli.training.checkpoint import (
+    GOES_ON,
     Checkpoint,
     latest_checkpoint,
     load_optimizer_tensors,
@@ -198,12 +199,13 @@ class _Run(Generic[BatchT, ModuleT]):
 
     def train(self, note: Callable[[], None], *, longer: bool) -> dict[str, Any]:
         self._resume()
+        section = self.job.section
         if self.step > self.steps or (longer and self.step == self.steps):
             raise UserError(
                 f"{self.out} has done {self.step} steps, and the recipe wants {self.steps}: there is nothing left to "
-                "train; raise optim.steps or optim.epochs, or start anew with --overwrite"
+                f"train; raise {section}.steps or {section}.epochs, or start anew with --overwrite"
             )
-        if warning := schedule_warning(self.plan.optim, self.steps):
+        if warning := schedule_warning(self.plan.optim, self.steps, section):
             warn(f"{self.job.name}: {warning}")
         if self.accelerator.is_main_process:
             note()
@@ -268,7 +270,7 @@ class _Run(Generic[BatchT, ModuleT]):
             raise UserError(
                 f"{self.job.name}: step {self.step}: loss {loss}, gradient norm {norm}: not finite, so the run stops. "
                 f"Batch: {self.job.describe(self.step)}. The last good checkpoint is kept; "
-                "look at these samples, or start anew with a lower optim.learning_rate"
+                f"look at these samples, or start anew with a lower {self.job.section}.learning_rate"
             )
         for optimizer in self.optimizers:
             optimizer.step()
@@ -279,7 +281,7 @@ class _Run(Generic[BatchT, ModuleT]):
         """Of the next step; more passes change nothing but the memory it takes."""
         return enough_memory(
             f"at step {self.step} of {self.job.name}, batch: {self.job.describe(self.step)}",
-            f"{self._smaller_passes()}. The last good checkpoint is kept, and --resume goes on from it",
+            f"{self._smaller_passes()}. The last good checkpoint is kept, and {GOES_ON}",
         )
 
     def _smaller_passes(self) -> str:
@@ -363,7 +365,7 @@ class _Run(Generic[BatchT, ModuleT]):
             self.save()
         if signal_number:
             where = self.out / "checkpoints"
-            raise Interrupted(signal_number, f"stopped at step {self.step}, saved in {where}; --resume goes on")
+            raise Interrupted(signal_number, f"stopped at step {self.step}, saved in {where}; {GOES_ON}")
 
     def _agreed(self, late: bool, signal_number: int) -> tuple[bool, int]:
         """What any process noticed, known to all: clocks and signals differ, but all must save at the same step."""
@@ -429,15 +431,15 @@ class _Run(Generic[BatchT, ModuleT]):
         optimizer = self.plan.optim.optimizer
         if (former := state.get("optimizer", optimizer)) != optimizer:
             raise UserError(
-                f"{self.out} was begun with optim.optimizer: {former}; {optimizer} can't go on from its moments. Keep "
-                f"{former}, or start anew with --overwrite"
+                f"{self.out} was begun with {self.job.section}.optimizer: {former}; {optimizer} can't go on from its "
+                f"moments. Keep {former}, or start anew with --overwrite"
             )
         now, before = self.job.step_samples, state.get("step_samples")
         if before not in (None, now):
             raise UserError(
                 f"{self.out} was begun with {before} samples a step on processes: {state['processes']}; now a step has "
-                f"{now}, on {self.accelerator.num_processes}, since optim.batch_is is per-device. Start as many "
-                "processes as before, or anew with --overwrite"
+                f"{now}, on {self.accelerator.num_processes}, since {self.job.section}.batch_is is "
+                "per-device. Start as many processes as before, or anew with --overwrite"
             )
 
     def _trim_log(self) -> None:

@@ -46,13 +46,13 @@ def total_steps(settings: OptimRecipe, samples: int, processes: int = 1) -> int:
     return settings.steps or max(1, math.ceil(settings.epochs * samples / step_samples(settings, processes)))
 
 
-def schedule_warning(settings: OptimRecipe, steps: int) -> str | None:
-    """What is odd about a schedule over so many steps."""
+def schedule_warning(settings: OptimRecipe, steps: int, section: str = "optim") -> str | None:
+    """What is odd about a schedule over so many steps; `section` of the recipe holds the settings."""
     if steps > settings.warmup_steps or settings.warmup_learning_rate >= settings.learning_rate:
         return None
     return (
-        f"all of its steps ({steps}) are warm-up (optim.warmup_steps: {settings.warmup_steps}), so the learning rate "
-        "never reaches its peak; lower the one or raise optim.epochs"
+        f"all of its steps ({steps}) are warm-up ({section}.warmup_steps: {settings.warmup_steps}), so the learning "
+        f"rate never reaches its peak; lower that or raise {section}.{'steps' if settings.steps else 'epochs'}"
     )
 
 
