@@ -1,6 +1,7 @@
 """`sam ablate`: rows and seeds are trained and scored once, in one table with intervals and paired differences."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,13 @@ from samcli.evaluation import ablate as ablate_module
 from samcli.evaluation import trainees
 from samcli.evaluation.ablate import _opened, ablate
 from samcli.evaluation.ablation_plan import dry_run
+from samcli.evaluation.command import run_ablation
 from samcli.evaluation.result_tables import ablation_table
 from samcli.evaluation.run import evaluate
-from samcli.recipe import AblateRecipe, EvalRecipe
+from samcli.files import write_text
+from samcli.recipe import AblateRecipe, EvalRecipe, SamRecipe
 from samcli.recipe_file import find_recipe, load_recipe, load_with_flags
-from samcli.run_directory import held
+from samcli.run_directory import held, open_run
 from samcli.synth.world.things import Thing
 from samcli.training.small.base import save_base
 from tests.small_models import WORDS, small_base, small_processor, small_sizes
@@ -285,6 +288,41 @@ def test_a_dry_run_lists_what_is_missing(home: Path) -> None:
     (missing,) = planned["missing"]
     assert "AESOP" in missing
     assert not (home / "run").exists()
+
+
+def planned(recipe: AblateRecipe, out: Path, *, overwrite: bool = False) -> str:
+    more: dict[str, Any] = {"only": None, "settings": {}, "flags": {}, "form": "table"}
+    return run_ablation(recipe, out, overwrite=overwrite, dry_run=True, **more)
+
+
+def test_a_dry_run_refuses_what_the_run_would(home: Path) -> None:
+    out = home / "run"
+    ablate(recipe_of(home, seeds=1), out, only=["1"])
+    assert "refused" not in planned(recipe_of(home, seeds=1), out)
+    fewer = recipe_of(home, seeds=1, limit=2)
+    told = planned(fewer, out)
+    assert re.search(r"row 1 .*another run is in its place", told)
+    assert "refused: " in told
+    with pytest.raises(UserError) as refused:
+        ablate(fewer, out)
+    assert str(refused.value) in told
+    assert "refused: " not in planned(fewer, out, overwrite=True)
+    change_references(home / "data" / "AESOP")
+    assert re.search(r"refused: .*AESOP\.jsonl .*changed since", planned(recipe_of(home, seeds=1), out))
+
+
+def test_a_dry_run_refuses_the_directory_of_a_training(home: Path) -> None:
+    out = home / "training"
+    open_run(out, load_recipe(SamRecipe, home / "sam.yaml"), overwrite=False)
+    write_text(out / "adapter" / "adapter.json", "{}")
+    assert re.search(r"refused: .*training holds a run of ", planned(recipe_of(home), out))
+
+
+def test_sets_to_measure_that_dont_exist_are_named(home: Path) -> None:
+    for tried in (planned, ablate):
+        with pytest.raises(UserError, match="world-nothing"):
+            tried(recipe_of(home, measured=["world-nothing"]), home / "run")
+    assert "MmLINK" in planned(recipe_of(home, measured=["MmLINK"]), home / "run").split("missing: ")[1]
 
 
 def test_a_dry_run_lists_weights_and_training_data_that_are_missing(

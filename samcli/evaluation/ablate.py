@@ -15,6 +15,7 @@ from samcli.evaluation.ablation_plan import (
     Run,
     chosen,
     chosen_datasets,
+    chosen_measured,
     further_runs,
     plan_runs,
 )
@@ -77,7 +78,7 @@ def ablate(
     runs = plan_runs(recipe, out)
     wanted = chosen(runs, only)
     datasets = [_dataset(recipe, task, name) for task, name in chosen_datasets(recipe)]
-    measured = [_dataset(recipe, ALIGNMENT, name) for name in recipe.measured]
+    measured = [_dataset(recipe, ALIGNMENT, name) for name in chosen_measured(recipe)]
     with _opened(recipe, out, overwrite, whole=not only):
         for run in runs:
             if not (overwrite and run in wanted):
@@ -92,6 +93,26 @@ def ablate(
             write_json(out / RESULTS, results)
             (draw_figure5 if recipe.paper == "figure5" else draw_intervals)(results, out / "figures")
         return results
+
+
+def refusals(recipe: AblateRecipe, out: Path, *, only: Sequence[str] | None = None) -> list[str]:
+    """What in `out` would keep `ablate` (without `overwrite`) from its work, in its words; nothing is changed."""
+    try:
+        check_place(out)
+        goes_on(out, recipe, _MAY_CHANGE)
+        runs = plan_runs(recipe, out)
+        wanted = chosen(runs, only)
+        answered = chosen_datasets(recipe) if any(run.finished for run in runs) else []
+        datasets = [_dataset(recipe, task, name) for task, name in answered]
+    except UserError as error:
+        return [str(error)]
+    found = []
+    for run in runs:
+        try:
+            _check_run(run, datasets, goes_on_with=run in wanted)
+        except UserError as error:
+            found.append(str(error))
+    return found
 
 
 def _dataset(recipe: AblateRecipe, task: str, name: str) -> Dataset:

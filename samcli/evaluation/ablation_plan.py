@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict
 
 from samcli.data.dataset import read_dataset
 from samcli.errors import UserError
-from samcli.evaluation.tasks import datasets_of, task_of
+from samcli.evaluation.tasks import ALIGNMENT, datasets_of, task_of
 from samcli.recipe import RESUMED_WITH, AblateRecipe, DecodingRecipe, ModelRecipe, Row, RowRecipe, SamRecipe
 from samcli.recipe_alignment import LlavaModelRecipe, LlavaRecipe
 from samcli.recipe_file import changed_settings, find_recipe, load_recipe
 from samcli.recipe_yaml import read_yaml
-from samcli.run_directory import RECIPE, RESULTS
+from samcli.run_directory import RECIPE, RESULTS, goes_on
 
 Settings = TypeVar("Settings")
 FINAL, ALIGNED = "", "after stage 1"
@@ -81,6 +81,10 @@ class Run:
         """What is left to do."""
         if self.finished:
             return "finished"
+        try:
+            goes_on(self.folder, self.recipe, RUN_RESUMED_WITH)
+        except UserError:
+            return "another run is in its place"
         return "to evaluate" if self.trained else "to train and evaluate"
 
 
@@ -123,7 +127,7 @@ def _run(recipe: AblateRecipe, row: RowRecipe, later: int, out: Path, weights: W
         decoding=recipe.decoding.over(_own_decoding(training)),
         batch_size=recipe.batch_size,
         limit=recipe.limit,
-        measured=recipe.measured,
+        measured=tuple(chosen_measured(recipe)),
         weights=weights(model),
     )
     return Run(row, training.seed, out / f"row-{row.row}" / f"seed-{training.seed}", settings)
@@ -169,6 +173,11 @@ def chosen_datasets(recipe: AblateRecipe) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
+def chosen_measured(recipe: AblateRecipe) -> list[str]:
+    """The datasets on which visual tokens are measured; raises UserError for sets of the world that don't exist."""
+    return datasets_of(ALIGNMENT, recipe.measured) if recipe.measured else []
+
+
 def dry_run(recipe: AblateRecipe, out: Path, *, only: Sequence[str] | None = None) -> dict[str, Any]:
     """What would be done: {"runs": [{row, name, seed, trained, folder, state}], "datasets": [...], "missing": [...]}.
 
@@ -180,7 +189,8 @@ def dry_run(recipe: AblateRecipe, out: Path, *, only: Sequence[str] | None = Non
     datasets = [name for _, name in chosen_datasets(recipe)]
     trainings = [run.recipe.training for run in runs]
     missing = _distinct(fault for run in runs for fault in missing_for(run.recipe.training, trained=run.row.train))
-    missing += [fault for name in datasets for fault in _missing_dataset(recipe, name)]
+    needed = _distinct([*datasets, *chosen_measured(recipe)])
+    missing += [fault for name in needed for fault in _missing_dataset(recipe, name)]
     counts = trained_numbers(trainings)
     listed = [
         {

@@ -151,13 +151,14 @@ def run_ablation(
     `settings` change the training recipe, by dotted keys, where rows don't say otherwise; `flags` whatever they say.
     """
     from samcli.evaluation import ablation_plan
-    from samcli.evaluation.ablate import ablate  # loads torch, which scoring alone doesn't need
+    from samcli.evaluation.ablate import ablate, refusals  # loads torch, which scoring alone doesn't need
 
     chosen = check_form(form)
     recipe = ablation_plan.overridden(recipe, settings, flags)
     rows = parse_rows(only)
     if dry_run:
         plan = ablation_plan.dry_run(recipe, out, only=rows)
+        plan["refused"] = [] if overwrite else refusals(recipe, out, only=rows)
         return json.dumps(plan, indent=2) if form == "json" else _plan_text(plan)
     results = ablate(recipe, out, only=rows, overwrite=overwrite)
     if rows is not None:
@@ -208,4 +209,5 @@ def _plan_text(plan: dict[str, Any]) -> str:
         for run in plan["runs"]
     ]
     missing = [f"missing: {entry}" for entry in plan["missing"]]
-    return "\n".join([*runs, f"datasets: {', '.join(map(str, plan['datasets']))}", *missing])
+    refused = [f"refused: {entry}" for entry in plan["refused"]]
+    return "\n".join([*runs, f"datasets: {', '.join(map(str, plan['datasets']))}", *missing, *refused])
