@@ -71,7 +71,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notices.",
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.", callback=_set_debug)]
 Format = Annotated[str, typer.Option("--format", help="table, md, csv, json or latex.")]
 Workers = Annotated[int | None, typer.Option(help="Processes. Default: as many as cores.")]
-Model = Annotated[str | None, typer.Option(help="tiny (embedded), a directory or hub id of any InstructBLIP, a .pth.")]
+_MODELS = "tiny (embedded), a directory or hub id of any InstructBLIP or LLaVA, a .pth"
+Model = Annotated[str | None, typer.Option(help=f"{_MODELS}.")]
 Adapter = Annotated[
     str | None, typer.Option(help="A directory or hub id that `sam train` wrote, a .pth; none: the bare base.")
 ]
@@ -266,7 +267,9 @@ def evaluate(
         ),
     ] = None,
     datasets: Annotated[str | None, typer.Option(metavar="A,B", help="Datasets of the task.")] = None,
-    model: Model = None,
+    model: Annotated[
+        str | None, typer.Option(help=f"{_MODELS}; models of others: hf:ID, api:MODEL, lavis:MODEL/TYPE.")
+    ] = None,
     adapter: Adapter = None,
     data_root: Annotated[
         str | None, typer.Option(help="Directory of the datasets. Default: $SAM_DATA, ./data.")

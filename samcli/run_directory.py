@@ -3,7 +3,7 @@
 import os
 import platform
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -38,8 +38,9 @@ _MADE: dict[str | None, tuple[str, ...]] = {
     "ablate": (RESULTS, "row-*", "figures"),
     None: (RESULTS, "predictions", "measures*", "train"),
 }
+_FIRST_NOTES = (RECIPE, ENVIRONMENT, "inputs.json")  # of what a run is to be
 # A run that wrote these alone made nothing yet.
-_NOTES = ("log.jsonl", "inputs.json", "sources.csv", "api-usage.sqlite", RECORD, RECIPE, ENVIRONMENT)
+_NOTES = ("log.jsonl", "sources.csv", "api-usage.sqlite", RECORD, *_FIRST_NOTES)
 _LOCK = ".run.lock"
 _MARK = "samcli"  # the key of environment.json by which a run's directory is known as ours
 _LIBRARIES = tuple("torch transformers accelerate tokenizers safetensors numpy peft pillow rouge pycocoevalcap".split())
@@ -54,19 +55,29 @@ class AnotherRun(UserError):
 def held(out: Path, *, shared: bool = False) -> Iterator[None]:
     """Keep other processes out of a run's directory while the block runs; `shared`: but for those that share it too.
 
-    A directory that is made for it and stays empty is removed. Raises UserError when another process is at work there,
-    or `out` can't be a run's directory.
+    A directory that is made for it and stays empty is removed; when the block fails, one that holds nothing but notes
+    of what the run was to be as well. Raises UserError when another process is at work there, or `out` can't be a run's
+    directory.
     """
     check_place(out)
     is_new = not out.exists()
     with locked(out / _LOCK, wait=False, shared=shared):
+        notes: tuple[str, ...] = _FIRST_NOTES
         try:
             yield
+            notes = ()
         finally:
-            with suppress(OSError):
-                if is_new and not shared and os.listdir(out) == [_LOCK]:
-                    (out / _LOCK).unlink()
-                    out.rmdir()
+            if is_new and not shared:
+                _remove_if_only(out, (*notes, _LOCK))
+
+
+def _remove_if_only(out: Path, names: Sequence[str]) -> None:
+    """Remove a directory that holds nothing else."""
+    with suppress(OSError):
+        if set(os.listdir(out)) <= set(names):
+            for name in names:
+                (out / name).unlink(missing_ok=True)
+            out.rmdir()
 
 
 def open_run(out: Path, recipe: BaseModel, *, overwrite: bool, may_change: Iterable[str] = ()) -> bool:
@@ -119,17 +130,21 @@ def goes_on(out: Path, recipe: BaseModel, may_change: Iterable[str] = ()) -> boo
     """Whether the recipe would go on with a run that is in `out`; raises UserError when what is there is in its way."""
     if not (out / RECIPE).exists():
         return False
-    differences = changed_settings(read_yaml(out / RECIPE), recipe, may_change)
+    former = read_yaml(out / RECIPE)
+    differences = changed_settings(former, recipe, may_change)
     if not differences:
         return True
     if not _is_ours(out):
         raise UserError(f"{out} holds a {RECIPE} that no run of sam wrote; give another --out")
-    if is_begun(out):
-        raise AnotherRun(
-            f"{out} holds a run of another recipe; give another --out, or --overwrite to start anew. "
-            f"It differs in: {'; '.join(differences)}"
-        )
-    return False
+    if not is_begun(out):
+        return False
+    kind = former.get("kind")
+    if kind not in (None, recipe.model_dump(mode="json").get("kind")):
+        raise UserError(f"{out} holds a run of kind {kind}; give another --out, or --overwrite to start anew")
+    raise AnotherRun(
+        f"{out} holds a run of another recipe; give another --out, or --overwrite to start anew. "
+        f"It differs in: {'; '.join(differences)}"
+    )
 
 
 def is_begun(out: Path) -> bool:

@@ -68,6 +68,14 @@ def refusal(adapter: Path, model: str | None = None) -> str:
     return str(raised.value)
 
 
+def test_a_whole_model_is_told_from_an_adapter(tmp_path: Path) -> None:
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    (tmp_path / "run" / "model" / "config.json").write_text("{}")
+    told = f"{tmp_path / 'run' / 'model'} is a whole model: give it by --model"
+    assert refusal(tmp_path / "run").endswith(told)
+    assert refusal(tmp_path / "run" / "model").endswith(told)
+
+
 def change_record(adapter: Path, **changes: Any) -> None:
     record = json.loads((adapter / "adapter.json").read_text(encoding="utf-8")) | changes
     (adapter / "adapter.json").write_text(json.dumps(record), encoding="utf-8")

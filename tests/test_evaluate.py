@@ -326,6 +326,7 @@ def test_a_model_of_the_world_is_known_by_what_it_is(
 def test_a_call_that_failed_does_not_claim_the_directory(base: Path, tmp_path: Path) -> None:
     make_dataset(tmp_path / "mine", 3)
     broken, out = Path(shutil.copytree(base, tmp_path / "broken")), tmp_path / "run"
+    out.mkdir()
     (broken / "model.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match="can't load"):
         evaluate(eval_recipe(broken, tmp_path, "storytelling", "mine"), out)

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import shutil
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from samcli.errors import UserError
 from samcli.model.captioner import Captioner, q_former_model
 from samcli.model.find import TINY, find_base
+from samcli.model.llava.load import patch_directory
 from samcli.model.load import load_base, load_model, resolve_device
 from samcli.recipe import DecodingRecipe, ModelRecipe
 from tests.small_models import save_small, small_base, small_sizes
@@ -40,6 +42,15 @@ def refusal(model: str | Path, **more: Any) -> str:
     with pytest.raises(UserError) as raised:
         load_model(str(model), "none", **more)
     return str(raised.value)
+
+
+def test_a_trainings_own_directory_is_told_from_the_model_in_it(tmp_path: Path) -> None:
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    (tmp_path / "run" / "model" / "config.json").write_text("{}")
+    hint = f"; did you mean {tmp_path / 'run' / 'model'}?"
+    assert refusal(tmp_path / "run").endswith(hint)
+    with pytest.raises(UserError, match=re.escape(hint)):
+        patch_directory(str(tmp_path / "run"), None)
 
 
 def pictures() -> list[Image.Image]:

@@ -54,6 +54,30 @@ def test_a_run_of_another_recipe_is_refused(tmp_path: Path) -> None:
     assert "seed: 1 -> 2" in message
 
 
+def test_a_run_of_another_kind_is_refused_by_its_kind_alone(tmp_path: Path) -> None:
+    open_run(tmp_path / "run", SamRecipe(), overwrite=False)
+    (tmp_path / "run" / "results.json").write_text("{}")
+    told = f"{tmp_path / 'run'} holds a run of kind sam; give another --out, or --overwrite to start anew"
+    assert refusal(tmp_path / "run", overwrite=False) == told
+
+
+def test_a_start_that_fails_leaves_nothing_unless_something_was_made(tmp_path: Path) -> None:
+    def begin_and_fail(out: Path, made: str = RECIPE) -> None:
+        with held(out):
+            open_run(out, FIRST, overwrite=False)
+            (out / made).touch()
+            raise UserError("no data")
+
+    (tmp_path / "mine").mkdir()
+    for name, made, stays in (("run", RECIPE, False), ("run", "log.jsonl", True), ("mine", RECIPE, True)):
+        with pytest.raises(UserError, match="no data"):
+            begin_and_fail(tmp_path / name, made)
+        assert (tmp_path / name).exists() == stays
+    with held(tmp_path / "begun"):
+        open_run(tmp_path / "begun", FIRST, overwrite=False)
+    assert (tmp_path / "begun" / RECIPE).exists()
+
+
 def test_overwriting_removes_what_such_runs_write_and_nothing_else(tmp_path: Path) -> None:
     out = begin(tmp_path / "run")
     for name in ("results.json", "predictions/b.jsonl", "images/1.png", "model/config.json", "train/x", "notes.txt"):
@@ -236,6 +260,7 @@ def test_a_run_that_made_nothing_leaves_the_directory_free(tmp_path: Path, lefto
 def test_a_run_that_made_something_keeps_it(tmp_path: Path, recipe: BaseModel, made: str) -> None:
     out = begin(tmp_path / "run", made, recipe)
     assert is_begun(out)
-    assert "another recipe" in refusal(out, overwrite=False)
+    told = "another recipe" if isinstance(recipe, EvalRecipe) else f"kind {recipe.model_dump()['kind']}"
+    assert f"holds a run of {told}" in refusal(out, overwrite=False)
     assert not open_run(out, OTHER, overwrite=True)
     assert not (out / made).exists()

@@ -111,9 +111,7 @@ def find_adapter(name: str, *, of_model: bool = False) -> Adapter:
     directory = _directory(name)
     missing = [entry for entry in (TENSORS, RECORD) if not (directory / entry).is_file()]
     if missing:
-        inner = directory / "adapter"
-        hint = f"did you mean {inner}?" if (inner / RECORD).is_file() else "`sam train` writes them"
-        raise UserError(f"{name} is not an adapter: it lacks {', '.join(missing)}; {hint}")
+        raise UserError(f"{name} is not an adapter: it lacks {', '.join(missing)}; {_hint(directory)}")
     record = read_json(directory / RECORD)
     if not isinstance(record, dict):
         raise UserError(f"{name} is not an adapter: its {RECORD} holds no object; `sam train` writes it")
@@ -133,6 +131,14 @@ def find_adapter(name: str, *, of_model: bool = False) -> Adapter:
     if not intact:
         raise UserError(f"{name}: damaged adapter: {TENSORS} is not the file that {RECORD} was written with")
     return adapter
+
+
+def _hint(directory: Path) -> str:
+    """What may have been meant by a directory that holds no adapter."""
+    if (directory / "adapter" / RECORD).is_file():
+        return f"did you mean {directory / 'adapter'}?"
+    whole = next((path for path in (directory, directory / "model") if (path / "config.json").is_file()), None)
+    return "`sam train` writes them" if whole is None else f"{whole} is a whole model: give it by --model"
 
 
 def _released(name: str, of_model: bool) -> Adapter:

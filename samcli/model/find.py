@@ -101,8 +101,15 @@ def _find_directory(name: str, revision: str | None) -> Path:
         if kind not in (None, "instructblip"):
             raise UserError(f"{name} is a {kind} model; needed is an InstructBLIP ({HUB_EXAMPLE}) or a LLaVA")
     if missing:
-        raise UserError(f"{name} is not an InstructBLIP in the hub's format: it lacks {', '.join(missing)}")
+        lacks = f"it lacks {', '.join(missing)}{hint_of_run(path)}"
+        raise UserError(f"{name} is not an InstructBLIP in the hub's format: {lacks}")
     return path
+
+
+def hint_of_run(directory: Path) -> str:
+    """What to add to the refusal of a training's own directory, whose model lies below it; nothing of others."""
+    inner = directory / "model"
+    return f"; did you mean {inner}?" if (inner / "config.json").is_file() else ""
 
 
 def is_patch_model(directory: Path) -> bool:

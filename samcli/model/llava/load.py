@@ -18,7 +18,7 @@ from transformers import (
 from samcli.errors import UserError, first_line
 from samcli.memory import enough_memory
 from samcli.model.captioner import Captioner
-from samcli.model.find import DESCRIPTION, TINY, BaseFiles, tiny_directory, without_tiny
+from samcli.model.find import DESCRIPTION, TINY, BaseFiles, hint_of_run, tiny_directory, without_tiny
 from samcli.model.hub import fetch, fetch_model, is_hub_id
 from samcli.model.llava.model import PatchAlignedModel
 from samcli.model.llava.parts import FEATURE_DEVIATION, draw_projector, join_parts, of_instructblip
@@ -143,6 +143,8 @@ def _identity_of_parts(vision: Path, llm: Path) -> dict[str, str]:
 def patch_directory(name: str, revision: str | None, *, weights: bool = True) -> Path:
     """The directory of a LLaVA, fetched from the hub if need be. Raises UserError for anything else."""
     directory = _directory(name, revision, DESCRIPTION)
+    if not (directory / "config.json").exists() and (hint := hint_of_run(directory)):
+        raise UserError(f"{name} is not a LLaVA in the hub's format: it lacks config.json{hint}")
     try:
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
