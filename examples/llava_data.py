@@ -72,7 +72,10 @@ def main() -> None:
     try:
         found = list(samples(options.file, options.out, all_turns=options.turns == "all", left_out=left_out))
         if not found:
-            raise UserError(f"{options.file}: no conversation about a picture that is in {options.out}")
+            raise UserError(
+                f"{options.file}: no conversation about a picture that is in {options.out}; --out is the directory "
+                'that holds the pictures, each where its "image" says'
+            )
         write_annotations(options.out, found)
     except UserError as error:
         parser.error(str(error))

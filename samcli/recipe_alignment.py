@@ -48,7 +48,8 @@ class LabelsRecipe(Section):
 
     source: Literal["none", "world", "clip", "regions"] = Field(
         "none",
-        description="world: what the embedded world knows; clip: words nearest to a patch in a paired CLIP or SigLIP; "
+        description="none: no labels, for trainings without objectives; world: what the embedded world knows; "
+        "clip: words nearest to a patch in a paired CLIP or SigLIP; "
         "regions: tagger, detector, segmenter",
     )
     directory: str | None = Field(None, description="where labels are kept; null: in the cache, for all runs")
@@ -76,9 +77,13 @@ class SeaRecipe(Section):
     """Supervised embedding alignment (arXiv 2408.11813): patch tokens against their words, contrastively."""
 
     enabled: bool = Field(False, description="true: added to the loss of the projector's stage")
-    weight: Annotated[float, Field(ge=0)] = Field(1.0, description="lambda; the paper gives none")
+    weight: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="what its loss counts beside that of captions, lambda; the paper gives no value"
+    )
     temperature: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="tau at the start; the paper contradicts itself"
+        1.0,
+        description="tau at the start, which cosines are divided by: the smaller, the more the nearest pairs count; "
+        "the paper contradicts itself",
     )
     learn_temperature: bool = Field(True, description="whether tau is trained, as a logarithm")
     window: Positive = Field(2, description="k: of k x k patches one is drawn")
@@ -88,7 +93,7 @@ class PatchRecipe(Section):
     """Patch-aligned training (arXiv 2505.17316) in our own definition: patch tokens towards all of their words."""
 
     enabled: bool = Field(False, description="true: added to the loss of the projector's stage")
-    weight: Annotated[float, Field(ge=0)] = Field(1.0, description="beta")
+    weight: Annotated[float, Field(ge=0)] = Field(1.0, description="what its loss counts beside that of captions")
     ramp_steps: int = Field(0, ge=0, description="steps over which the weight rises from nothing")
 
 

@@ -67,8 +67,11 @@ def test_later_turns_are_asked_behind_the_former_as_vicuna_is(data: Path, monkey
     assert second.instruction == "What is it? ASSISTANT: A red cat.</s>USER: Where?"
 
 
-def test_nothing_to_train_on_is_said(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_to_train_on_is_said(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (data / "coco" / "7.jpg").unlink()
     with pytest.raises(SystemExit, match="2"):
         convert(data, monkeypatch)
+    assert "--out is the directory that holds the pictures" in capsys.readouterr().err
     assert not (data / "annotations.json").exists()

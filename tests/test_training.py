@@ -118,14 +118,14 @@ def test_the_size_of_features_is_told_and_bounded(
     tmp_path: Path, keep: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_sam(small_recipe(tmp_path, data={"features": keep}), tmp_path / "told")
-    assert "features of 24 pictures take 7.68e-06 GB" in capsys.readouterr().err  # 24 x 5 positions x 16 x 4 bytes
+    assert "features of 24 pictures take 7.68 kB" in capsys.readouterr().err  # 24 x 5 positions x 16 x 4 bytes
     bounded = small_recipe(tmp_path, data={"features": keep, "features_gb": 1e-9}, model={"dtype": "bfloat16"})
-    with pytest.raises(UserError, match=r"features of 24 pictures take .* data.features_gb allows 1e-09 GB"):
+    with pytest.raises(UserError, match=r"features of 24 pictures take .* features_gb of the data allows 1 B"):
         train_sam(bounded, tmp_path / "bounded")
     Usage = namedtuple("Usage", "total used free")
     monkeypatch.setattr("samcli.model.features.shutil.disk_usage", lambda _: Usage(9, 9, 0))
     full = small_recipe(tmp_path, data={"features": "disk"}, model={"dtype": "float16"})
-    with pytest.raises(UserError, match=r"where 0 GB are free; make room"):
+    with pytest.raises(UserError, match=r"where 0 B are free; make room"):
         train_sam(full, tmp_path / "full")
 
 

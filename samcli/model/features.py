@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from samcli.amounts import counted, in_bytes
 from samcli.console import progress, say, warn
 from samcli.data.image import open_image
 from samcli.errors import UserError
@@ -63,16 +64,14 @@ class Size:
         """Say how much it will be; raise UserError when that is more than `most` GB, or than is `free`."""
         if not self.images:
             return
-        needed = f"features of {self.images:,} pictures take {_gb(self.bytes)} {where}"
+        needed = f"features of {counted(self.images, 'picture')} take {in_bytes(self.bytes)} {where}"
         if most is not None and self.bytes > most * 1e9:
-            raise UserError(f"{needed}, and data.features_gb allows {most:g} GB; raise it, or data.features: off")
+            raise UserError(
+                f"{needed}, and features_gb of the data allows {in_bytes(most * 1e9)}; raise it, or set features: off"
+            )
         if free is not None and self.bytes > free:
-            raise UserError(f"{needed}, where {_gb(free)} are free; make room, or data.features: off")
+            raise UserError(f"{needed}, where {in_bytes(free)} are free; make room, or set features of the data: off")
         say(needed)
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.3g} GB"
 
 
 @dataclass
