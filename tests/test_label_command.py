@@ -9,6 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from samcli.alignment.drawing import with_text
+from samcli.alignment.labels import show
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.eye_of_model import eye_of, local_eye_of
 from samcli.alignment.labels.patch_labels import PatchLabels
@@ -16,6 +18,7 @@ from samcli.alignment.labels.show import best_words
 from samcli.alignment.labels.storage import label_storage
 from samcli.alignment.labels.store import LabelStore
 from samcli.cli import main
+from samcli.data.sample import read_annotations
 from samcli.errors import UserError
 from samcli.recipe_alignment import LlavaModelRecipe, LlavaRecipe
 from samcli.training.label_command import run_label
@@ -110,6 +113,28 @@ def test_samples_are_drawn_with_their_words(data: Path) -> None:
     drawn = Image.open(run_label(recipe(data), show=2, dry_run=False))
     assert drawn.format == "PNG"
     assert drawn.height > 2 * 8 * 20
+
+
+def test_what_is_drawn_is_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def noted(picture: Image.Image, text: str) -> Image.Image:
+        told.append(text)
+        return picture
+
+    monkeypatch.setattr(show, "with_text", noted)
+    run_label(recipe(data), show=2, dry_run=False)
+    ids = [sample.id for sample in read_annotations(data)]
+    *names, legend = told
+    assert names == [f"sample {name}" for name in ids[:2]]
+    assert legend.startswith("Labels of source world. On each patch its best word; of several equally good ones")
+
+
+def test_text_stands_above_a_picture_and_fits() -> None:
+    picture = Image.new("RGB", (40, 30), "red")
+    drawn = with_text(picture, "a line that is longer than the picture")
+    assert drawn.width > 200
+    assert drawn.crop((0, drawn.height - 30, 40, drawn.height)).tobytes() == picture.tobytes()
 
 
 def test_the_word_that_is_drawn_has_the_highest_score_and_equal_ones_take_turns() -> None:

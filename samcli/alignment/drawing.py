@@ -99,6 +99,16 @@ def _list_words(
             draw.line([(left, below), (left + font.getlength(said.word), below)], colour, 2)
 
 
+def with_text(picture: Image.Image, text: str) -> Image.Image:
+    """A picture with a line of text above it."""
+    line = Image.new("RGB", (max(picture.width, round(_font(15).getlength(text)) + 1), _LINE + 4), _PAPER)
+    ImageDraw.Draw(line).text((0, 0), text, _INK, _font(15))
+    page = Image.new("RGB", (line.width, line.height + picture.height), _PAPER)
+    page.paste(line, (0, 0))
+    page.paste(picture, (0, line.height))
+    return page
+
+
 def stacked(pictures: Sequence[Image.Image]) -> Image.Image:
     """Pictures one below the other."""
     height = sum(one.height for one in pictures) + (len(pictures) - 1) * _GAP

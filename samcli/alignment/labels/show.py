@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from samcli.alignment.drawing import Said, patch_picture, stacked
+from samcli.alignment.drawing import Said, patch_picture, stacked, with_text
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.labels.patch_labels import PatchLabels
 from samcli.alignment.labels.store import LabelStore
@@ -14,15 +14,23 @@ from samcli.data.sample import Sample
 from samcli.files import atomic_write
 
 FILE = "labels.png"
+_LEGEND = "On each patch its best word; of several equally good ones neighbours show different ones."
 
 
 def show_labels(store: LabelStore, samples: Sequence[Sample], eye: Eye) -> Path:
-    """Draw the pictures of some samples with the best word of each patch; return the PNG, in the store's directory."""
-    images = [image for sample in samples for image in sample.images]
-    drawn = [patch_picture(_looked_at(image, eye), best_words(store.get([image]), store.words)) for image in images]
+    """Draw the pictures of some samples with the best word of each patch; return the PNG, in the store's directory.
+
+    Above all stands which labels they are, above each picture its sample.
+    """
+    drawn = []
+    for sample in samples:
+        for number, image in enumerate(sample.images, start=1):
+            words = best_words(store.get([image]), store.words)
+            name = f"sample {sample.id}" + (f", picture {number}" if len(sample.images) > 1 else "")
+            drawn.append(with_text(patch_picture(_looked_at(image, eye), words), name))
     path = store.directory / FILE
     with atomic_write(path, "wb") as file:
-        stacked(drawn).save(file, "PNG")
+        with_text(stacked(drawn), f"Labels of source {store.identity['source']['kind']}. {_LEGEND}").save(file, "PNG")
     return path
 
 
