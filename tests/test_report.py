@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,37 @@ def test_small_reports_are_one_file_and_large_ones_keep_their_pictures_beside_it
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "large" / "pictures").iterdir()}
     write_report(tmp_path / "large", results(models), models)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "large" / "pictures").iterdir()} == before
+
+
+@pytest.fixture
+def located(tmp_path: Path) -> Path:
+    """The report of a model that finds the first thing, misses the second and names no box for the third."""
+    texts = ["Rows 3 to 7, 2 to 5 from the left.", "Rows 1 to 2, 7 to 8 from the left.", "in the middle"]
+    samples = [
+        replace(sample, images=sample.images[:1], references=("Rows 3 to 7, 2 to 4 from the left.",))
+        for sample in samples_in(tmp_path / "data", len(texts))
+    ]
+    name = "world-grounding"
+    models = {"m": {name: Answered(name, samples, answered(samples, texts)["AESOP"].predictions)}}
+    found = results_of(EvalRecipe(task="grounding", datasets=(name,)), Source("m"), models["m"])
+    return write_report(tmp_path / "report", found, models)
+
+
+def test_boxes_are_told_in_percent_of_the_picture(located: Path) -> None:
+    samples = data_of(located)["datasets"][0]["samples"]
+    assert [sample["boxes"] for sample in samples] == [[[12.5, 25, 37.5, 62.5]]] * 3
+    assert [sample["said"][0]["box"] for sample in samples] == [[12.5, 25, 50, 62.5], [75, 0, 25, 25], None]
+
+
+@NEEDS_A_BROWSER
+def test_a_browser_draws_boxes_over_pictures_and_says_whose_they_are(located: Path, tmp_path: Path) -> None:
+    first, second, third = dom_of(located, tmp_path / "profile").split("<article>")[1:]
+    assert 'style="left: 12.5%; top: 25%; width: 37.5%; height: 62.5%; "' in first
+    assert 'title="m" style="left: 12.5%; top: 25%; width: 50%; height: 62.5%; border-color: #ff7a1a"' in first
+    assert second.count('class="box') == 2
+    assert third.count('class="box') == 1
+    assert [part.count('class="key') for part in (first, second, third)] == [2, 2, 1]
+    assert "IoU 0.5 or more 100.0 · IoU 75.0" in first
 
 
 def test_equal_results_give_equal_bytes(

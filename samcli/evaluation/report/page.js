@@ -95,19 +95,40 @@ function marked(text, wanted) {
   return [...pieces, text.slice(from)];
 }
 
+// The colours of the boxes that models name; that of the reference is in the style.
+const COLOURS = ["#ff7a1a", "#3f8cff", "#e04fd0", "#ffd400", "#00c2c7", "#b07aff"];
+const colour = (place) => `border-color: ${COLOURS[place % COLOURS.length]}`;
+
+function boxesOf(sample) {
+  const drawn = (box, attributes) => {
+    const [left, top, width, height] = box;
+    return make("i", { ...attributes, style: `left: ${left}%; top: ${top}%; width: ${width}%; height: ${height}%; ${attributes.style ?? ""}` });
+  };
+  return [  // the reference last: its dashes let an answer's line be seen below them
+    ...sample.said.flatMap((said, place) => said?.box
+      ? [drawn(said.box, { class: "box", title: data.models[place].name, style: colour(place) })] : []),
+    ...sample.boxes.filter(Boolean).map((box) => drawn(box, { class: "box wanted", title: "reference" })),
+  ];
+}
+
+// A name with the mark of its box, if it has one: the legend of what is drawn over the picture.
+function named(name, box, attributes) {
+  return make("dt", {}, ...(box ? [make("i", { ...attributes, class: `key ${attributes.class ?? ""}` })] : []), name);
+}
+
 function article(sample) {
   const pictures = sample.pictures.map((place, index) => data.pictures[place]
-    ? make("img", { src: data.pictures[place], alt: `picture ${index + 1}`, loading: "lazy" })
+    ? make("div", { class: "picture" }, make("img", { src: data.pictures[place], alt: `picture ${index + 1}`, loading: "lazy" }), ...boxesOf(sample))
     : make("span", {}, `picture ${index + 1} can't be read`));
   const rows = [make("dt", {}, "asked"), make("dd", {}, ...marked(sample.asked, state.search)), make("dd")];
-  for (const text of sample.wanted)
-    rows.push(make("dt", {}, "reference"), make("dd", { class: "reference" }, ...marked(text, state.search)), make("dd"));
+  sample.wanted.forEach((text, place) =>
+    rows.push(named("reference", sample.boxes[place], { class: "wanted" }), make("dd", { class: "reference" }, ...marked(text, state.search)), make("dd")));
   sample.said.forEach((said, place) => {
     if (!said) return;
     const text = said.error ? make("dd", { class: "error" }, `no answer: ${said.error}`)
       : make("dd", {}, ...marked(said.text || "(empty)", state.search));
-    const scores = data.metrics.map((metric, index) => `${metric.name} ${said.scores[index].toFixed(1)}`).join("  ");
-    rows.push(make("dt", {}, data.models[place].name), text, make("dd", { class: "scores" }, scores));
+    const scores = data.metrics.map((metric, index) => `${metric.name} ${said.scores[index].toFixed(1)}`).join(" · ");
+    rows.push(named(data.models[place].name, said.box, { style: colour(place) }), text, make("dd", { class: "scores" }, scores));
   });
   return make("article", {}, make("header", {}, make("span", {}, `sample ${sample.id}`)),
     make("div", { class: "pictures" }, ...pictures), make("dl", {}, ...rows));

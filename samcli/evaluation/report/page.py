@@ -19,9 +19,11 @@ from samcli.errors import UserError
 from samcli.evaluation.entries import Answered, metrics_of, sample_scores
 from samcli.evaluation.predictions import Prediction
 from samcli.evaluation.result_tables import METRICS
+from samcli.evaluation.tasks import GROUNDING
 from samcli.files import atomic_write, write_text
 from samcli.page.html_page import html_page
 from samcli.recipe import Protocol
+from samcli.synth.world.cells import GRID, read_cells
 
 PAGE = "index.html"
 PICTURES = "pictures"
@@ -95,6 +97,7 @@ def _datasets(
     """Every sample of each dataset with the answers and scores of all models, in the order of `answers`."""
     protocol: Protocol = "coco" if results["protocol"] == "coco" else "released"
     names = list(dict.fromkeys(name for of_model in answers.values() for name in of_model))
+    located = results["task"] == GROUNDING
     found = []
     for name in names:
         of_models = [of_model.get(name) for of_model in answers.values()]
@@ -106,8 +109,9 @@ def _datasets(
                 "asked": _text(sample.instruction),
                 "wanted": [_text(text) for text in sample.references],
                 "pictures": [places[path] for path in sample.images if path in places],
+                "boxes": [_box(text) for text in sample.references] if located else [],
                 "said": [
-                    _said(one.predictions[place], scores[place]) if one is not None else None
+                    _said(one.predictions[place], scores[place], located=located) if one is not None else None
                     for one, scores in zip(of_models, scored, strict=True)
                 ],
             }
@@ -117,8 +121,19 @@ def _datasets(
     return found
 
 
-def _said(prediction: Prediction, scores: list[float]) -> dict[str, Any]:
-    return {"text": _text(prediction.text), "error": prediction.error and _text(prediction.error), "scores": scores}
+def _said(prediction: Prediction, scores: list[float], *, located: bool) -> dict[str, Any]:
+    error = prediction.error and _text(prediction.error)
+    box = _box(prediction.text) if located else None
+    return {"text": _text(prediction.text), "error": error, "scores": scores, "box": box}
+
+
+def _box(text: str) -> list[float] | None:
+    """The box that a text names as left, top, width and height in percent of the picture; None where it names none."""
+    cells = read_cells(text)
+    if cells is None:
+        return None
+    sides = (cells.left - 1, cells.top - 1, cells.right - cells.left + 1, cells.bottom - cells.top + 1)
+    return [100 * side / GRID for side in sides]
 
 
 def _sample_scores(task: str, answered: Answered, protocol: Protocol) -> list[list[float]]:
