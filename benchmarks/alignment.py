@@ -60,7 +60,7 @@ def measure(rounds: int, batch: int) -> dict[str, list[float]]:
     recipe = load_recipe(LlavaRecipe, find_recipe("tiny/llava"), [("projector.data.samples", count)])
     base = load_patch_base(recipe.model, recipe.seed)
     model = PatchAlignedModel(base.model)
-    inputs = find_inputs(recipe.projector.data)
+    inputs = find_inputs(recipe.projector.data, "projector.data")
     store = make_labels(recipe.objective.labels, inputs.samples, inputs.directory, eye_of(recipe.model))
     words = WordTable(store.words, copy.deepcopy(base.processor.tokenizer))
     features = FeaturesInMemory(base.processor)
