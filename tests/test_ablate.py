@@ -119,6 +119,15 @@ def test_rows_and_seeds_end_in_one_table(home: Path, monkeypatch: pytest.MonkeyP
     assert ablate(recipe, out) == results
 
 
+def test_tasks_of_other_metrics_have_tables_of_their_own_but_for_programs(home: Path) -> None:
+    given: dict[str, Any] = {"only": "1", "settings": {}, "flags": {}, "overwrite": False, "dry_run": False}
+    shown = {form: run_ablation(recipe_of(home, seeds=1), home / "run", form=form, **given) for form in ("md", "csv")}
+    heads = [line for line in shown["md"].splitlines() if line.startswith("| dataset")]
+    assert ["named in full" in head for head in heads] == [True, False]
+    assert ["CIDEr" in head for head in heads] == [False, True]
+    assert shown["csv"].count("dataset,") == 1
+
+
 def test_linking_is_told_by_numbers_of_images(home: Path) -> None:
     links = home / "data" / "links"
     samples = read_annotations(links)

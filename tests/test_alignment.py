@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import SiglipImageProcessorPil
 
+from samcli import __version__
 from samcli.alignment.drawing import Said, patch_picture, token_picture
 from samcli.alignment.labels.eye import Eye
 from samcli.alignment.lens import Seen, context_of, look, without_context
@@ -457,4 +459,8 @@ def test_page(data: Path, tmp_path: Path) -> None:
     page = dom_of(tmp_path / "run" / "report" / "index.html", tmp_path / "profile")
     assert page.count("<figure>") == COUNT
     assert "similarity of images, x100" in page
+    assert page.count('<th scope="rowgroup" colspan="4">links</th>') == 1
+    assert "<td>links</td>" not in page
+    assert f"sam {__version__}" in page
+    assert re.search(r"<small>\[[\d.]+, [\d.]+\]</small>", page)
     assert 'src="data:image/png;base64,' in page

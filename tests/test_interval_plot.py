@@ -49,6 +49,13 @@ def test_one_seed_is_no_mean_over_seeds(tmp_path: Path) -> None:
     assert "<!-- CIDEr, means with 95 % intervals" in draw_intervals(made, tmp_path)[1].read_text(encoding="utf-8")
 
 
+def test_what_is_zero_throughout_is_drawn_from_zero_to_one(tmp_path: Path) -> None:
+    nothing = {"mean": 0.0, "ci95": [0.0, 0.0], "versus": {}}
+    picture = drawn(tmp_path, {"row": "1", "AESOP": nothing}, {"row": "2", "AESOP": nothing})
+    assert "<!-- 1.0 -->" in picture
+    assert "<!-- \u2212" not in picture
+
+
 def test_dots_are_held_against_the_row_that_most_are_compared_with(tmp_path: Path) -> None:
     assert "dashed: row 2" in drawn(tmp_path / "two", *ROWS[1:])
     assert "dashed: row 7" in drawn(tmp_path / "other", *ROWS[:2])

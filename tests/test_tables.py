@@ -10,7 +10,7 @@ from rich.console import Console
 
 from samcli.evaluation.published import DATASETS, published_ablation, published_alignment, published_rows
 from samcli.evaluation.result_tables import ablation_table, evaluation_table, measures_table
-from samcli.evaluation.tables import Cell, Measure, Table
+from samcli.evaluation.tables import Cell, Measure, Table, in_blocks
 
 HOSTILE = '[red]x[/red] \x1b[31m|\n<script> $\\%_ [a](http://b) "q"'
 
@@ -64,6 +64,9 @@ def test_text_is_no_markup_on_the_terminal() -> None:
 
 def test_text_is_no_markup_in_markdown() -> None:
     text = Table("t", ["c"], [[HOSTILE]]).render("md")
+    signature = Table("t", ["c"], [["a|b"]], ["protocol:x|n:5"]).render("md")
+    assert r"| a\|b |" in signature
+    assert "- protocol:x|n:5" in signature
     assert text.splitlines()[-1] == ('| [red]x[/red] [31m\\| &lt;script&gt; \\$\\\\%\\_ [a\\](http://b) "q" |')
 
 
@@ -89,6 +92,19 @@ def test_numbers_that_are_not_finite_are_empty_for_programs() -> None:
 def test_rows_must_fit_the_columns() -> None:
     with pytest.raises(ValueError, match="'t' needs 2 cells"):
         Table("t", ["a", "b"], [["x"]])
+
+
+def test_blocks_have_the_columns_that_their_rows_fill() -> None:
+    rows: list[list[Cell]] = [["a", 1, 2.0, None], ["a", None, None, None], ["b", 1, None, 4.0], ["c", None, 2.5, None]]
+    table = Table("t", ["name", "n", "x", "y"], [*rows, ["d", 3, 2.5, None]], ["note"])
+    found = [(list(block.columns), [row[0] for row in block.rows], list(block.notes)) for block in in_blocks(table)]
+    assert found == [
+        (["name", "n", "x"], ["a", "a", "d"], []),
+        (["name", "n", "y"], ["b"], []),
+        (["name", "x"], ["c"], ["note"]),
+    ]
+    empty = Table("t", ["a"], [])
+    assert in_blocks(empty) == [empty]
 
 
 def test_an_empty_table_renders() -> None:

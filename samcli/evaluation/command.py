@@ -18,7 +18,7 @@ from samcli.evaluation.comparison_table import comparison_table, differences_tab
 from samcli.evaluation.result_tables import ablation_table, evaluation_table, measures_table
 from samcli.evaluation.run import RESUMED_WITH, answer_and_score
 from samcli.evaluation.run import export_requests as write_requests
-from samcli.evaluation.tables import Format, Table
+from samcli.evaluation.tables import Format, Table, in_blocks
 from samcli.evaluation.tasks import ALIGNMENT
 from samcli.recipe import AblateRecipe, EvalRecipe
 from samcli.recipe_tables import CasesRecipe, SurveyRecipe, TableRecipe
@@ -163,8 +163,12 @@ def run_ablation(
     results = ablate(recipe, out, only=rows, overwrite=overwrite)
     if rows is not None:
         results["rows"] = [row for row in results["rows"] if row["row"] in rows]
-    text, tokens = render(results, ablation_table(results), chosen), measures_table(results)
-    return text if tokens is None or chosen == "json" else f"{text}\n{render(results, tokens, chosen)}"
+    if chosen == "json":
+        return json.dumps(results, indent=2)
+    scores, tokens = ablation_table(results), measures_table(results)
+    # tasks have metrics of their own: what people read has a table for each, what programs read has one of all
+    tables = [*([scores] if chosen == "csv" else in_blocks(scores)), *([tokens] if tokens is not None else [])]
+    return "\n".join(render(results, table, chosen) for table in tables)
 
 
 def check_form(form: str) -> Form:

@@ -57,6 +57,7 @@ def _panels(rows: Sequence[Row], names: Sequence[str], metric: str, title: str) 
     for axes, name in zip(panels, names, strict=True):
         for place, row in enumerate(rows):
             _draw_row(axes, place, row["row"], _scores(row, name)[metric], reference)
+        _begin_at_zero(axes, [end for row in rows for end in _scores(row, name)[metric]["ci95"]])
         axes.set_title(name, fontsize=9)
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right", "left"]].set_visible(False)
@@ -71,12 +72,27 @@ def _panels(rows: Sequence[Row], names: Sequence[str], metric: str, title: str) 
     return figure
 
 
+def _begin_at_zero(axes: Any, ends: Sequence[float]) -> None:
+    """Where nothing is below zero, keep the margin from reaching there."""
+    low, high = axes.get_xlim()
+    if low < 0 <= min(ends):
+        axes.set_xlim(0, high if max(ends) > 0 else 1)
+
+
 def _draw_row(axes: Any, place: int, label: str, score: Mapping[str, Any], reference: str | None) -> None:
     is_reference = label == reference
     colour = _REFERENCE if is_reference else _COLOUR
     versus = score["versus"].get(reference)
     sure = is_reference or (versus is not None and versus["p"] < _SURE)
     axes.plot(score["ci95"], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
-    axes.plot(score["mean"], place, "o", color=colour, markersize=5, markerfacecolor=colour if sure else "white")
+    axes.plot(
+        score["mean"],
+        place,
+        "o",
+        color=colour,
+        markersize=5,
+        markerfacecolor=colour if sure else "white",
+        clip_on=False,
+    )
     if is_reference:
         axes.axvline(score["mean"], color=colour, linewidth=0.8, linestyle="--", zorder=0)

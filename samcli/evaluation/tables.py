@@ -71,6 +71,27 @@ class Table:
         return rich
 
 
+def in_blocks(table: Table) -> list[Table]:
+    """A table without columns that most of its rows leave empty: one for each choice of columns that are filled.
+
+    Rows of the same first cell stay together, in their order; the notes stand below the last table.
+    """
+    filled: dict[Cell, set[int]] = {}
+    for row in table.rows:
+        filled.setdefault(row[0], set()).update(place for place, cell in enumerate(row) if cell is not None)
+    choices = list(dict.fromkeys(tuple(sorted(places)) for places in filled.values()))
+    blocks = [
+        Table(
+            table.title,
+            [table.columns[place] for place in places],
+            [[row[place] for place in places] for row in table.rows if filled[row[0]] == set(places)],
+            table.notes if places == choices[-1] else (),
+        )
+        for places in choices
+    ]
+    return blocks or [table]
+
+
 def cell_text(cell: Cell) -> str:
     """A cell as people read it: two decimals, the interval in brackets, three decimals of p."""
     match cell:
@@ -108,8 +129,10 @@ def _numeric(table: Table) -> list[bool]:
 
 
 def _markdown(table: Table) -> str:
+    bar, escaped = "|", r"\|"  # between cells, and in one
+
     def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cells)} |"
+        return f"| {' | '.join(cell.replace(bar, escaped) for cell in cells)} |"
 
     marks = ["---:" if numeric else "---" for numeric in _numeric(table)]
     rows = [line([_marked(cell, _markdown_text(cell_text(cell)), _MARKDOWN) for cell in row]) for row in table.rows]
@@ -119,8 +142,8 @@ def _markdown(table: Table) -> str:
 
 
 def _markdown_text(text: str) -> str:
-    """Text that Markdown shows letter for letter; brackets stay where they can't begin a link."""
-    escaped = re.sub(r"([\\`*_|~$#!]|\](?=[(\[:]))", r"\\\1", _plain(text))
+    """Text that Markdown shows letter for letter outside of tables; brackets stay where they can't begin a link."""
+    escaped = re.sub(r"([\\`*_~$#!]|\](?=[(\[:]))", r"\\\1", _plain(text))
     return html.escape(escaped, quote=False)
 
 

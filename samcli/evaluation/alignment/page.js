@@ -17,18 +17,25 @@ function cell(value) {
   if (typeof value === "string") return make("td", {}, value);
   const signed = value.p !== null;
   const node = make("td", {}, number(value.value, signed));
-  if (value.low !== null) node.append(make("small", {}, `${number(value.low, signed)} to ${number(value.high, signed)}`));
+  if (value.low !== null) node.append(make("small", {}, `[${number(value.low, signed)}, ${number(value.high, signed)}]`));
   if (signed) node.append(make("small", {}, `p = ${value.p.toFixed(3)}`));
   return node;
 }
 
 find("title").textContent = data.title;
-find("about").textContent = `samcli ${data.version}`;
+// The first cell of a row is its dataset, which is said once, above its rows.
+function datasetRows(name) {
+  const rows = data.rows.filter((row) => row[0] === name);
+  const head = make("tr", {}, make("th", { scope: "rowgroup", colspan: data.columns.length - 1 }, name));
+  return make("tbody", {}, head, ...rows.map((row) => make("tr", {}, ...row.slice(1).map(cell))));
+}
+
+find("about").textContent = `sam ${data.version}`;
 find("legend").textContent = data.datasets.some((one) => one.shown.length) ? data.legend
   : "These datasets say no words that tokens could be compared with.";
 find("measures").append(
-  make("thead", {}, make("tr", {}, ...data.columns.map((column) => make("th", { scope: "col" }, column)))),
-  make("tbody", {}, ...data.rows.map((row) => make("tr", {}, ...row.map(cell)))),
+  make("thead", {}, make("tr", {}, ...data.columns.slice(1).map((column) => make("th", { scope: "col" }, column)))),
+  ...[...new Set(data.rows.map((row) => row[0]))].map(datasetRows),
 );
 find("notes").append(...data.notes.map((note) => make("p", {}, note)));
 for (const { name, shown } of data.datasets.filter((one) => one.shown.length)) {
