@@ -18,6 +18,7 @@ from samcli.answers import TextStream, for_terminal
 from samcli.caption import caption_images, run_caption, world_notice
 from samcli.caption_batch import caption_batch, read_requests
 from samcli.data.batch import Batch
+from samcli.data.sample import _ALLOW_IT
 from samcli.errors import UserError
 from samcli.lock import locked
 from samcli.model.adapter import save_adapter
@@ -295,7 +296,7 @@ def test_all_faults_at_once_before_any_work(captioner: Captioner, images: list[P
     )
     lines = refusal(captioner, requests, tmp_path / "out.jsonl").splitlines()
     assert lines[0] == f"{requests}: number of faults: 12"
-    home, allowing = "the requests' directory", "or allow it with --image-root (sam train: --set data.image_root=DIR)"
+    home, allowing = "the requests' directory", f"or {_ALLOW_IT}"
     assert [line.strip() for line in lines[2:11]] == [
         "line 3: expected an object with the keys images, prompt",
         "line 4: images: expected a list of at least one path",

@@ -230,7 +230,7 @@ def test_data_that_is_there_is_counted(base: Path, tmp_path: Path) -> None:
     assert planned["data"]["images_per_sample"] == 3
     assert planned["missing"] == [f"weights: {base} lacks a .safetensors file"]
     (directory / "c.png").unlink()
-    assert "1 images" in plan(settings)["missing"][1]
+    assert "1 image that" in plan(settings)["missing"][1]
     assert plan(settings, samples=400)["steps"] == 40
 
 
