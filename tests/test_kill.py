@@ -6,7 +6,7 @@ import random
 import signal
 import sys
 import time
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from samcli.cli import main
 from samcli.training.checkpoint import finished
+from tests.killing import kill_at_random
 from tests.small_models import save_small, small_sizes
 
 pytestmark = pytest.mark.slow
@@ -69,16 +70,6 @@ def steps_done(out: Path) -> int:
     return int(kept[-1].name.removeprefix("step-")) if kept else 0
 
 
-def kill_at_random(process: ForkServerProcess, out: Path, rng: random.Random) -> None:
-    """Let the run save up to three more checkpoints, wait a moment more, and kill it, wherever it is."""
-    goal = steps_done(out) + rng.randint(0, 3)
-    while process.is_alive() and steps_done(out) < goal:
-        time.sleep(0.005)
-    time.sleep(rng.uniform(0, 0.2))
-    process.kill()
-    process.join()
-
-
 def test_twenty_kills_change_no_byte(recipe: Path, tmp_path: Path, server: ForkServerContext) -> None:
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     finish(server, recipe, straight)
@@ -86,7 +77,7 @@ def test_twenty_kills_change_no_byte(recipe: Path, tmp_path: Path, server: ForkS
     for _ in range(KILLS):
         process = server.Process(target=train, args=(recipe, killed))
         process.start()
-        kill_at_random(process, killed, rng)
+        kill_at_random(process, lambda: steps_done(killed), rng, longest_wait=0.2)
         died_at.append(steps_done(killed))
     assert len(set(died_at)) > KILLS // 3, f"the kills hit too few moments: {died_at}"
     assert died_at[-1] < STEPS, f"the run ended before the last kill: {died_at}"

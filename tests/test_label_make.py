@@ -4,9 +4,7 @@ import multiprocessing
 import os
 import random
 import signal
-import time
 from collections.abc import Sequence
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,6 +24,7 @@ from samcli.errors import Interrupted, UserError
 from samcli.files import sha256
 from samcli.recipe_alignment import LabelsRecipe
 from samcli.synth.world.pictures import Picture
+from tests.killing import kill_at_random
 from tests.label_data import EYE, world_samples
 from tests.label_settings import at
 
@@ -183,16 +182,6 @@ def files(out: Path) -> int:
     return len(list(out.glob("*.safetensors")))
 
 
-def kill_at_random(process: ForkServerProcess, out: Path, rng: random.Random) -> None:
-    """Let a few more files be made, wait a moment more, and kill the process, wherever it is."""
-    goal = files(out) + rng.randint(0, 3)
-    while process.is_alive() and files(out) < goal:
-        time.sleep(0.001)
-    time.sleep(rng.uniform(0, 0.03))
-    process.kill()
-    process.join()
-
-
 def test_kills_at_random_moments_change_no_byte(data: Path, tmp_path: Path) -> None:
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     server = multiprocessing.get_context("forkserver")
@@ -201,7 +190,7 @@ def test_kills_at_random_moments_change_no_byte(data: Path, tmp_path: Path) -> N
     for _ in range(KILLS):
         process = server.Process(target=label, args=(data, killed))
         process.start()
-        kill_at_random(process, killed, rng)
+        kill_at_random(process, lambda: files(killed), rng, longest_wait=0.03)
         died_at.append(files(killed))
     assert len(set(died_at)) > KILLS // 2, f"the kills hit too few moments: {died_at}"
     assert died_at[-1] < PICTURES // OF_A_FILE, f"the making ended before the last kill: {died_at}"

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlavaForConditionalGeneration
 
@@ -28,6 +27,7 @@ from samcli.training.llava_costs import stage_flops, stage_memory
 from samcli.training.plan import missing_for, plan, plan_text, trained_numbers
 from tests.small_llava import SIDE, save_small_llava, small_images, small_llava, small_llm, small_tower
 from tests.small_models import WORDS
+from tests.step_memory import kept_for_gradients
 
 LOAD = Load(samples=3, images=2, instruction_tokens=7, answer_tokens=6)
 PARTS = {"base": None, "vision": KNOWN_TOWERS[0], "llm": KNOWN_LLMS[0]}
@@ -153,18 +153,8 @@ def test_flops_are_those_of_a_real_step(kind: str, with_llm: bool) -> None:
 @pytest.mark.parametrize("with_llm", [False, True])
 def test_activations_are_nearly_those_that_a_real_step_keeps(with_llm: bool) -> None:
     model = small_model("clip", with_llm=with_llm)
-    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    kept: dict[int, Tensor] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        model(batch())
-    size = sum(tensor.untyped_storage().nbytes() for pointer, tensor in kept.items() if pointer not in weights)
     memory = stage_memory(model, LOAD, torch.float32, "fp32")
-    assert memory["activations"] == pytest.approx(size, rel=0.3)
+    assert memory["activations"] == pytest.approx(kept_for_gradients(model, batch()), rel=0.3)
 
 
 def test_what_trains_is_held_in_single_precision_and_the_rest_as_asked() -> None:

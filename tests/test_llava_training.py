@@ -29,9 +29,10 @@ from samcli.recipe_alignment import LabelsRecipe, LlavaModelRecipe, LlavaRecipe,
 from samcli.training import llava_job
 from samcli.training.inputs import training_samples
 from samcli.training.llava_job import AlignedTraining, LabelledBatch
-from samcli.training.llava_run import KeptFeatures
+from samcli.training.llava_run import tower_of
 from samcli.training.patch_lengths import PatchLengths
 from samcli.training.run import run_training
+from samcli.training.shared import Shared
 from tests.small_llava import save_small_llava, small_llava
 from tests.small_models import WORDS
 from tests.test_llava import ANSWER, QUESTION, pictures
@@ -223,11 +224,11 @@ def test_augmented_pictures_have_no_labels() -> None:
 
 def test_kept_features_are_of_their_layer(base: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAM_CACHE", str(cache))
-    loaded, kept = load_patch_base(LlavaModelRecipe(base=str(base)), 0), KeptFeatures()
+    loaded, shared = load_patch_base(LlavaModelRecipe(base=str(base)), 0), Shared()
     found = []
     for layer in (-2, -1):
         loaded.model.config.vision_feature_layer = layer
-        found.append(kept.of(DataRecipe(features="disk"), loaded, "float32"))
+        found.append(shared.features(DataRecipe(features="disk"), loaded.processor, tower_of(loaded), "float32"))
     first, second = (one.directory for one in found if isinstance(one, FeaturesOnDisk))
     assert first != second
 

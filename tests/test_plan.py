@@ -34,6 +34,7 @@ from samcli.training.inputs import training_samples
 from samcli.training.plan import meta_model, plan, plan_text
 from samcli.training.plan_data import WORLD_IMAGES
 from tests.small_models import LLM_WORDS, QFORMER_WORDS, small_sizes, textless_base
+from tests.step_memory import kept_for_gradients
 
 SIZES = small_sizes(
     patch_size=8, vision_width=24, vision_layers=2, qformer_width=32, qformer_layers=4, llm_width=64, llm_layers=3
@@ -151,16 +152,7 @@ def test_flops_are_those_of_a_real_step(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_activations_are_nearly_those_that_a_real_step_keeps(settings: dict[str, Any]) -> None:
     model = small_model(settings)
-    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    kept: dict[int, Tensor] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        model(batch())
-    size = sum(tensor.untyped_storage().nbytes() for pointer, tensor in kept.items() if pointer not in weights)
+    size = kept_for_gradients(model, batch())
     assert step_memory(model, LOAD)["activations"] == pytest.approx(size, rel=0.25)
 
 

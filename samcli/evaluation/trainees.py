@@ -15,9 +15,10 @@ from samcli.model.llava.model import PatchAlignedModel
 from samcli.model.load import load_base, resolve_device
 from samcli.recipe import ModelRecipe, SamRecipe
 from samcli.recipe_alignment import LlavaModelRecipe, LlavaRecipe
-from samcli.training.llava_run import MODEL, PROJECTOR, KeptFeatures, train_llava
+from samcli.training.llava_run import MODEL, PROJECTOR, train_llava
 from samcli.training.loop import new_accelerator
-from samcli.training.sam_run import Shared, lent, train_sam
+from samcli.training.sam_run import SharedBase, lent, train_sam
+from samcli.training.shared import Shared
 
 Opened = Callable[[], AbstractContextManager[Captioner]]
 """Opens a context in which a model is loaded and ready."""
@@ -41,7 +42,7 @@ class SamTrainee:
     """InstructBLIP with what a method adds; all rows use one base in memory, one after the other."""
 
     def __init__(self, model: ModelRecipe) -> None:
-        self.shared = Shared(load_base(model, resolve_device(model.device)))
+        self.shared = SharedBase(load_base(model, resolve_device(model.device)))
         self.seen: SeenBatches = {}
 
     def train(self, recipe: SamRecipe, out: Path) -> None:
@@ -68,11 +69,11 @@ class LlavaTrainee:
     """LLaVAs of one base; each row has weights of its own, but the frozen tower sees the same for all."""
 
     def __init__(self, model: LlavaModelRecipe) -> None:
-        self.kept, self.seen = KeptFeatures(), SeenBatches()
+        self.shared, self.seen = Shared(), SeenBatches()
 
     def train(self, recipe: LlavaRecipe, out: Path) -> None:
         """Write `out/model`."""
-        train_llava(recipe, out, new_accelerator(recipe.model.device), shared=self.kept)
+        train_llava(recipe, out, new_accelerator(recipe.model.device), shared=self.shared)
 
     def captioners(self, recipe: LlavaRecipe, trained: Path | None) -> dict[str, Opened]:
         """The model after both stages and, where it was kept, after the first; or the base with a new projector."""

@@ -36,18 +36,27 @@ def load_weights(
         more["device_map"] = _spread(directory, dtype)
     elif place.type != "cpu" or settings.llm_bits is not None:
         more["device_map"] = {"": place}
-    loaded: Any = InstructBlipForConditionalGeneration.from_pretrained(
-        directory, dtype=dtype, use_safetensors=True, output_loading_info=True, **more
+    more |= {"dtype": dtype, "use_safetensors": True}
+    complete: InstructBlipForConditionalGeneration = complete_model(
+        InstructBlipForConditionalGeneration, directory, **more
     )
-    model, report = loaded
-    if absent := sorted(report["missing_keys"]):
-        raise ValueError(
-            f"its files lack {len(absent)} of the model's tensors, such as {absent[0]}; copy or download them again"
-        )
-    complete: InstructBlipForConditionalGeneration = model.eval()
     if settings.llm_bits == 4:
         _keep_gradients(complete)
     return complete
+
+
+def complete_model(kind: Any, directory: Path, lacking: str = "its files lack", **more: Any) -> Any:
+    """A model of a class of transformers, in `eval()`; `more` is what `from_pretrained` takes.
+
+    Raises ValueError, which begins with `lacking`, for one whose files lack tensors: transformers would fill them with
+    chance, and only warn.
+    """
+    model, report = kind.from_pretrained(directory, output_loading_info=True, trust_remote_code=False, **more)
+    if absent := sorted(report["missing_keys"]):
+        raise ValueError(
+            f"{lacking} {len(absent)} of the model's tensors, such as {absent[0]}; copy or download them again"
+        )
+    return model.eval()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,20 @@ from samcli.training.samples import find_samples, is_world_set, read_samples
 WORLD_SAMPLES = 20_000
 INPUTS = "inputs.json"
 _NAMED = 5
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The samples of a run, where they are, and those that it is looked at with."""
+
+    samples: Sequence[Sample]
+    directory: Path
+    validation: Sequence[Sample] = ()
+
+    @property
+    def pictures(self) -> list[Path]:
+        """All that the vision tower will see."""
+        return [path for sample in (*self.samples, *self.validation) for path in sample.images]
 
 
 def training_samples(settings: DataRecipe, key: str = "data") -> tuple[list[Sample], Path]:

@@ -4,7 +4,7 @@ One policy, told before the first step and recorded: instructions lose their beg
 their end, and a sample whose whole sequence is longer than the language model takes is an error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,13 +52,19 @@ class Lengths:
 
     def cut(self, settings: TextRecipe) -> dict[str, int]:
         """How many samples lose tokens, by the setting that cuts them; empty where none does."""
-        limits = {
-            "text.qformer_tokens": (self.qformer, settings.qformer_tokens),
-            "text.prompt_tokens": (self.prompt, settings.prompt_tokens),
-            "text.answer_tokens": (self.answer, settings.answer_tokens),
-        }
-        found = {key: int((tokens > limit).sum()) for key, (tokens, limit) in limits.items() if limit is not None}
-        return {key: count for key, count in found.items() if count}
+        return cut_by(
+            {
+                "text.qformer_tokens": (self.qformer, settings.qformer_tokens),
+                "text.prompt_tokens": (self.prompt, settings.prompt_tokens),
+                "text.answer_tokens": (self.answer, settings.answer_tokens),
+            }
+        )
+
+
+def cut_by(limits: Mapping[str, tuple[Numbers, int | None]]) -> dict[str, int]:
+    """How many samples have more tokens than a setting allows, by settings; those without effect are left out."""
+    found = {key: int((tokens > limit).sum()) for key, (tokens, limit) in limits.items() if limit is not None}
+    return {key: count for key, count in found.items() if count}
 
 
 def cut_warnings(cut: dict[str, int], samples: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,10 @@ from samcli.alignment.labels.make import check_source, make_labels
 from samcli.alignment.labels.store import LabelStore
 from samcli.alignment.words import WordTable
 from samcli.console import say, warn
-from samcli.data.sample import ANNOTATIONS, Sample
+from samcli.data.sample import Sample
 from samcli.errors import UserError
-from samcli.files import atomic_directory, sha256, write_json, write_text
+from samcli.files import atomic_directory, write_json, write_text
 from samcli.memory import enough_memory
-from samcli.model.features import Features, features_for
 from samcli.model.llava.load import PatchBase, load_patch_base
 from samcli.model.llava.model import PatchAlignedModel
 from samcli.model.traits import write_traits
@@ -30,47 +28,18 @@ from samcli.recipe_file import dump_recipe
 from samcli.run_directory import RECIPE, RESULTS
 from samcli.training.batches import Batches, Steps
 from samcli.training.checkpoint import latest_checkpoint
-from samcli.training.inputs import INPUTS, check_same_inputs, check_samples, read_pictures, training_samples
+from samcli.training.inputs import INPUTS, Inputs, check_same_inputs, check_samples, training_samples
 from samcli.training.lengths import Numbers, check_sequences, cut_warnings
 from samcli.training.llava_job import AlignedTraining, LabelledSteps, llava_job
 from samcli.training.loop import Plan, first_process_first, fit
 from samcli.training.optim import step_samples, total_steps
 from samcli.training.order import EpochOrder
 from samcli.training.patch_lengths import PatchLengths
+from samcli.training.shared import Shared
 
 PROJECTOR, INSTRUCTION = "projector", "instruction"
 MODEL = "model"
 _LESS_MEMORY = "use model.dtype bfloat16, or more passes (optim.accumulate)"
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The samples of a stage and the directory of their data set."""
-
-    samples: Sequence[Sample]
-    directory: Path
-
-    @property
-    def pictures(self) -> list[Path]:
-        """All that the vision tower will see."""
-        return [path for sample in self.samples for path in sample.images]
-
-
-@dataclass
-class KeptFeatures:
-    """What runs share: vision features, by the tower that they are of and how they are kept."""
-
-    kept: dict[tuple[DataRecipe, str], Features | None] = field(default_factory=dict)
-
-    def of(self, settings: DataRecipe, base: PatchBase, dtype: str) -> Features | None:
-        """What keeps features, the same for all data that is kept in the same way."""
-        how = DataRecipe(features=settings.features, features_as=settings.features_as, features_gb=settings.features_gb)
-        config = base.model.config
-        layers = f"{config.vision_feature_layer} {config.vision_feature_select_strategy}"
-        tower = f"{sorted(base.identity.items())} {layers} {dtype}"
-        if (how, tower) not in self.kept:
-            self.kept[how, tower] = features_for(how, base.processor, tower, dtype)
-        return self.kept[how, tower]
 
 
 def train_llava(
@@ -79,7 +48,7 @@ def train_llava(
     accelerator: Accelerator,
     *,
     accept_changes: bool = False,
-    shared: KeptFeatures | None = None,
+    shared: Shared | None = None,
 ) -> dict[str, Any]:
     """Do both stages, or go on with them, and write `out/model` and `out/results.json`; return the figures.
 
@@ -88,14 +57,14 @@ def train_llava(
     Raises UserError for missing data, labels or weights, and for data or weights that changed since the run began
     unless `accept_changes`; Interrupted after a signal with everything saved.
     """
-    stages = stages_of(recipe)
+    stages, shared = stages_of(recipe), shared or Shared()
     with first_process_first(accelerator):  # which makes or fetches what isn't there yet
         if recipe.objective.enabled:
             check_source(recipe.objective.labels, recipe.projector.data.train)
         inputs = {name: find_inputs(stage.data, f"{name}.data") for name, stage in stages.items()}
         base = load_patch_base(recipe.model, recipe.seed)
         if accelerator.is_main_process:
-            found = _identity(base, inputs)
+            found = _identity(recipe, base, inputs, shared)
             check_same_inputs(out, found, accept_changes=accept_changes)
             write_json(out / INPUTS, found)
             if accept_changes:
@@ -104,12 +73,11 @@ def train_llava(
         store = _labels(recipe, inputs[PROJECTOR], eye_of(recipe.model))
     with enough_memory(f"with {base.name} in {recipe.model.dtype} on {accelerator.device}", _LESS_MEMORY):
         model.place(accelerator.device)
-    kept = shared or KeptFeatures()
     figures = {}
     for name, stage in stages.items():
         model.train_projector(with_llm=name == INSTRUCTION and recipe.instruction.train_llm)
         labels = store if name == PROJECTOR else None
-        features = kept.of(stage.data, base, recipe.model.dtype)
+        features = shared.features(stage.data, base.processor, tower_of(base), recipe.model.dtype)
         if features is not None:
             features.prepare(model, inputs[name].pictures, accelerator.process_index, accelerator.num_processes)
             accelerator.wait_for_everyone()
@@ -140,13 +108,19 @@ def find_inputs(data: DataRecipe, key: str) -> Inputs:
     return Inputs(samples, directory)
 
 
-def _identity(base: PatchBase, inputs: dict[str, Inputs]) -> dict[str, str]:
-    """What tells the data and the base of a run from others of their names; every picture is read for it."""
+def _identity(recipe: LlavaRecipe, base: PatchBase, inputs: dict[str, Inputs], shared: Shared) -> dict[str, str]:
+    """What tells the data and the base of a run from others of their names."""
     found = {f"base_{key}": value for key, value in base.identity.items()}
-    for name, one in inputs.items():
-        found[f"{name}_data"] = sha256(one.directory / ANNOTATIONS)
-        found[f"{name}_pictures"] = read_pictures(one.samples, decode=False)
+    for name, stage in stages_of(recipe).items():
+        of_stage = shared.identity(stage.data, inputs[name], decode=False)
+        found |= {f"{name}_{key}": value for key, value in of_stage.items()}
     return found
+
+
+def tower_of(base: PatchBase) -> str:
+    """What tells the features that a base's projector reads from those of other towers, or of its other layers."""
+    config = base.model.config
+    return f"{sorted(base.identity.items())} {config.vision_feature_layer} {config.vision_feature_select_strategy}"
 
 
 def _labels(recipe: LlavaRecipe, inputs: Inputs, eye: Eye) -> LabelStore | None:

@@ -9,7 +9,7 @@ from samcli.data.batch import IMAGE
 from samcli.data.sample import Sample
 from samcli.model.llava.processor import PatchProcessor
 from samcli.recipe_alignment import PatchTextRecipe
-from samcli.training.lengths import Numbers, count_tokens
+from samcli.training.lengths import Numbers, count_tokens, cut_by
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class PatchLengths:
 
     def cut(self, settings: PatchTextRecipe) -> dict[str, int]:
         """How many samples lose tokens, by the setting that cuts them; empty where none does."""
-        limits = {
-            "prompt_tokens": (self.prompt, settings.prompt_tokens),
-            "answer_tokens": (self.answer, settings.answer_tokens),
-        }
-        found = {f"text.{key}": int((own > most).sum()) for key, (own, most) in limits.items() if most is not None}
-        return {key: count for key, count in found.items() if count}
+        return cut_by(
+            {
+                "text.prompt_tokens": (self.prompt, settings.prompt_tokens),
+                "text.answer_tokens": (self.answer, settings.answer_tokens),
+            }
+        )

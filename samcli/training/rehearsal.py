@@ -20,11 +20,11 @@ from samcli.model.load import LESS_MEMORY, load_base
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import SamRecipe, ValidationRecipe
 from samcli.synth.world.sets import SETS, is_made
-from samcli.training.inputs import WORLD_SAMPLES, read_pictures
+from samcli.training.inputs import WORLD_SAMPLES, Inputs, read_pictures
 from samcli.training.loop import Job, autocast, new_accelerator
 from samcli.training.optim import build_optimizers, step_samples, total_steps
 from samcli.training.sam_job import sam_job
-from samcli.training.sam_run import Inputs, Shared, find_inputs, lent, told_lengths
+from samcli.training.sam_run import SharedBase, find_inputs, lent, told_lengths
 from samcli.training.samples import is_world_set
 
 STEPS = 2
@@ -49,7 +49,7 @@ def rehearse(recipe: SamRecipe) -> dict[str, Any] | None:
     inputs = find_inputs(recipe.model_copy(update={"validation": validation}))
     read_pictures([*inputs.samples, *inputs.validation], decode=True)
     accelerator = new_accelerator(recipe.model.device)
-    shared = Shared(load_base(recipe.model, accelerator.device))
+    shared = SharedBase(load_base(recipe.model, accelerator.device))
     torch.manual_seed(recipe.seed)
     with lent(shared.base, recipe.method) as model:
         model.check_instruction_length(recipe.text.qformer_tokens)
@@ -61,7 +61,7 @@ def rehearse(recipe: SamRecipe) -> dict[str, Any] | None:
             return _measured(recipe, model, shared, inputs)
 
 
-def _measured(recipe: SamRecipe, model: SemanticAlignmentModel, shared: Shared, inputs: Inputs) -> dict[str, Any]:
+def _measured(recipe: SamRecipe, model: SemanticAlignmentModel, shared: SharedBase, inputs: Inputs) -> dict[str, Any]:
     a_step = step_samples(recipe.optim, 1)
     few = list(inputs.samples[: STEPS * a_step])
     features, an_image = None, 0.0

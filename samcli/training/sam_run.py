@@ -15,11 +15,10 @@ from samcli.errors import UserError
 from samcli.files import sha256, write_json, write_text
 from samcli.memory import enough_memory
 from samcli.model.adapter import method_record, save_adapter
-from samcli.model.features import Features, features_for
 from samcli.model.guidance_checks import guidance_warnings
 from samcli.model.load import LESS_MEMORY, Base, fetch_base, load_base
 from samcli.model.sam import SemanticAlignmentModel
-from samcli.recipe import DataRecipe, SamRecipe, ValidationRecipe
+from samcli.recipe import SamRecipe
 from samcli.recipe_faults import dotted, settings
 from samcli.recipe_file import dump_recipe
 from samcli.recipe_method import MethodRecipe
@@ -27,9 +26,9 @@ from samcli.run_directory import RECIPE, RECORD, RESULTS
 from samcli.training.batches import Batches
 from samcli.training.inputs import (
     INPUTS,
+    Inputs,
     check_same_inputs,
     check_samples,
-    read_pictures,
     training_samples,
     validation_samples,
 )
@@ -38,44 +37,23 @@ from samcli.training.loop import Plan, first_process_first, fit, new_accelerator
 from samcli.training.optim import step_samples
 from samcli.training.sam_job import sam_job
 from samcli.training.shard import shard_language_model
+from samcli.training.shared import Shared
 from samcli.training.validation import Validation
 
 
 @dataclass
-class Shared:
-    """What several runs on one base have in common, computed once: the base and its vision features."""
+class SharedBase:
+    """A base that several runs train on one after the other, and what else they have in common."""
 
     base: Base
-    kept: dict[DataRecipe, Features | None] = field(default_factory=dict)
-    data: dict[tuple[DataRecipe, ValidationRecipe], dict[str, str]] = field(default_factory=dict)  # its hashes
-
-    def features(self, settings: DataRecipe, dtype: str) -> Features | None:
-        """What keeps features, the same for all data that is kept in the same way."""
-        how = DataRecipe(features=settings.features, features_as=settings.features_as, features_gb=settings.features_gb)
-        if how not in self.kept:
-            self.kept[how] = features_for(how, self.base.processor, self.base.weights_hash, dtype)
-        return self.kept[how]
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The samples of a run, where they are, and those that it is looked at with."""
-
-    samples: Sequence[Sample]
-    directory: Path
-    validation: Sequence[Sample]
-
-    @property
-    def pictures(self) -> list[Path]:
-        """All that the vision tower will see."""
-        return [path for sample in (*self.samples, *self.validation) for path in sample.images]
+    common: Shared = field(default_factory=Shared)
 
 
 def train_sam(
     recipe: SamRecipe,
     out: Path,
     *,
-    shared: Shared | None = None,
+    shared: SharedBase | None = None,
     accelerator: Accelerator | None = None,
     accept_changes: bool = False,
     longer: bool = False,
@@ -89,15 +67,18 @@ def train_sam(
     """
     accelerator = accelerator or new_accelerator(recipe.model.device, recipe.trackers, out)
     place = torch.device("cpu") if recipe.model.shard else accelerator.device
+    common = shared.common if shared is not None else Shared()
     found: dict[str, str] = {}
     with first_process_first(accelerator):  # which makes or fetches what isn't there yet
         inputs = find_inputs(recipe)
         files = shared.base.files if shared is not None else fetch_base(recipe.model)
         if accelerator.is_main_process:
-            read = shared.data if shared is not None else {}
-            found = {"base": files.weights_hash()} | _data_identity(recipe, inputs, read)
+            # where features are kept, computing them decodes the pictures anyway
+            decode = recipe.data.features == "off"
+            of_data = common.identity((recipe.data, recipe.validation), inputs, decode=decode)
+            found = {"base": files.weights_hash()} | of_data
             check_same_inputs(out, found, accept_changes=accept_changes)
-    shared = shared or Shared(load_base(recipe.model, place))
+    shared = shared or SharedBase(load_base(recipe.model, place), common)
     record = _record(recipe, shared.base, inputs)
     if recipe.trackers:
         config = {dotted(keys): str(value) for keys, value in settings(recipe.model_dump(mode="json"))}
@@ -139,26 +120,8 @@ def find_inputs(recipe: SamRecipe) -> Inputs:
     return Inputs(samples, directory, validation)
 
 
-def _data_identity(
-    recipe: SamRecipe, inputs: Inputs, known: dict[tuple[DataRecipe, ValidationRecipe], dict[str, str]]
-) -> dict[str, str]:
-    """What tells the data of a run from others of its name, looked up in `known` or added to it.
-
-    Every picture is read for it, and checked; where features are kept, computing them decodes the pictures anyway.
-    Raises UserError for those that can't be read.
-    """
-    key = (recipe.data, recipe.validation)
-    if key not in known:
-        pictures = [*inputs.samples, *inputs.validation]
-        known[key] = {
-            "data": sha256(inputs.directory / ANNOTATIONS),
-            "pictures": read_pictures(pictures, decode=recipe.data.features == "off"),
-        }
-    return known[key]
-
-
 def prepare(
-    recipe: SamRecipe, model: SemanticAlignmentModel, shared: Shared, inputs: Inputs, accelerator: Accelerator
+    recipe: SamRecipe, model: SemanticAlignmentModel, shared: SharedBase, inputs: Inputs, accelerator: Accelerator
 ) -> Batches:
     """Bring the model to its devices and the features to where they are kept; return what makes batches."""
     model.check_instruction_length(recipe.text.qformer_tokens)
@@ -170,7 +133,7 @@ def prepare(
             model.place(accelerator.device)
         if recipe.model.recompute_activations:
             model.recompute_activations()
-        features = shared.features(recipe.data, recipe.model.dtype)
+        features = shared.common.features(recipe.data, base.processor, base.weights_hash, recipe.model.dtype)
         if features is not None:
             features.prepare(model, inputs.pictures, accelerator.process_index, accelerator.num_processes)
             accelerator.wait_for_everyone()

@@ -42,15 +42,15 @@ class Ruler:
         """
         counts = [len(sample.images) for sample in samples]
         seen = Seen(seen.before, seen.tokens.to(self._embeddings.device))  # of a model that is spread over several
-        of_images = self._of_images(samples, seen)
+        nearest = self.nearest(seen.tokens) if self.truth.words else seen.tokens.new_zeros(sum(counts), 0)
+        of_images = self._of_images(samples, seen, nearest)
         whole: list[Measures] = [{} for _ in samples]
         for name, values in of_images.items():
             for found, own in zip(whole, values.cpu().split(counts), strict=True):
                 found[name] = _number(own.nanmean())
-        nearest = self.nearest(seen.tokens).cpu() if self.truth.words else seen.tokens.new_zeros(sum(counts), 0)
         own = seen.tokens.split(counts)
         for sample, found, tokens, others, places in zip(
-            samples, whole, own, [*own[1:], own[0]], nearest.split(counts), strict=True
+            samples, whole, own, [*own[1:], own[0]], nearest.cpu().split(counts), strict=True
         ):
             if len(tokens) > 1:
                 found |= _likeness(tokens, others if len(samples) > 1 else None)
@@ -58,7 +58,7 @@ class Ruler:
                 found |= self._naming(named, places)
         return whole
 
-    def _of_images(self, samples: Sequence[Sample], seen: Seen) -> dict[str, Tensor]:
+    def _of_images(self, samples: Sequence[Sample], seen: Seen, nearest: Tensor) -> dict[str, Tensor]:
         """What is measured image by image, (M,) each."""
         found = {
             "gap": measures.embedding_gap(seen.tokens, self._embeddings),
@@ -71,12 +71,13 @@ class Ruler:
         pursuit = measures.matching_pursuit(seen.tokens, self._words)
         found["residual"] = 100 * pursuit.residual.mean(dim=1)
         if (labels := self.truth.labels(samples)) is not None:
-            found |= self._of_patches(seen.tokens, labels.to(seen.tokens.device), pursuit)
+            found |= self._of_patches(seen.tokens, nearest, labels.to(seen.tokens.device), pursuit)
         return found
 
-    def _of_patches(self, tokens: Tensor, labels: PatchLabels, pursuit: measures.Pursuit) -> dict[str, Tensor]:
+    def _of_patches(
+        self, tokens: Tensor, nearest: Tensor, labels: PatchLabels, pursuit: measures.Pursuit
+    ) -> dict[str, Tensor]:
         """What can be held against the truth of patches, (M,) each."""
-        nearest = self.nearest(tokens)
         return {
             "nearest_word": measures.true_share(nearest, labels),
             "nearest_word_things": measures.true_share(nearest, of_things(labels)),

@@ -25,7 +25,7 @@ from samcli.model.llava.parts import FEATURE_DEVIATION, draw_projector, join_par
 from samcli.model.llava.processor import PatchProcessor, load_image_processor
 from samcli.model.processor import DEVIATION, MEAN
 from samcli.model.traits import PATCHES, WORLD, Traits, read_traits
-from samcli.model.weight_loading import load_weights, show_no_bar, tensors_alone
+from samcli.model.weight_loading import complete_model, load_weights, show_no_bar, tensors_alone
 from samcli.model.weights import base_identity
 from samcli.recipe import ModelRecipe
 from samcli.recipe_alignment import LlavaModelRecipe, PatchTextRecipe
@@ -44,6 +44,7 @@ class PatchBase:
     name: str
     identity: dict[str, str]
     traits: Traits = PATCHES
+    files: BaseFiles | None = None  # of a whole one
 
 
 def load_patch_base(settings: LlavaModelRecipe, seed: int) -> PatchBase:
@@ -69,8 +70,8 @@ def load_patch_model(name: str, revision: str | None, dtype: str, place: torch.d
     model.base.requires_grad_(False)
     with enough_memory(f"with {name} in {dtype} on {place}", _LESS_MEMORY):
         model.eval().place(place)
-    text, files = PatchTextRecipe(template=found.traits.template), BaseFiles(patch_directory(name, revision))
-    return Captioner(model, found.processor, name, None, found.traits, text, files)
+    text = PatchTextRecipe(template=found.traits.template)
+    return Captioner(model, found.processor, name, None, found.traits, text, found.files)
 
 
 def _small(settings: LlavaModelRecipe, seed: int) -> PatchBase:
@@ -91,10 +92,12 @@ def _whole(settings: LlavaModelRecipe, name: str, seed: int) -> PatchBase:
     traits = read_traits(directory) or PATCHES
     show_no_bar(small=traits.world)
     more: dict[str, Any] = {"attn_implementation": "eager"} if traits.world else {}  # the faster one at its sizes
-    llava = _complete(LlavaForConditionalGeneration, directory, settings.dtype, use_safetensors=True, **more)
+    more |= {"dtype": getattr(torch, settings.dtype), "use_safetensors": True}
+    llava = complete_model(LlavaForConditionalGeneration, directory, **more)
     if settings.new_projector:
         draw_projector(llava, seed, traits.feature_deviation)
-    return PatchBase(llava.eval(), PatchProcessor.load(str(directory)), name, base_identity(directory), traits)
+    processor = PatchProcessor.load(str(directory))
+    return PatchBase(llava, processor, name, base_identity(directory), traits, BaseFiles(directory))
 
 
 def patch_identity(settings: LlavaModelRecipe) -> dict[str, str]:
@@ -123,16 +126,7 @@ def _part_directory(name: str) -> Path:
 def _part(kind: Any, directory: Path, dtype: str) -> Any:
     """A tower or a language model; of files that are pickles (Vicuna's are) tensors are read and nothing else."""
     with tensors_alone(directory) as how:
-        return _complete(kind, directory, dtype, **how)
-
-
-def _complete(kind: Any, directory: Path, dtype: str, **more: Any) -> Any:
-    """A model of a class of transformers; raises ValueError for one whose files lack tensors: they would be chance."""
-    how = {"dtype": getattr(torch, dtype), "output_loading_info": True, "trust_remote_code": False}
-    model, report = kind.from_pretrained(directory, **how, **more)
-    if absent := sorted(report["missing_keys"]):
-        raise ValueError(f"{directory} lacks {len(absent)} of the model's tensors, such as {absent[0]}")
-    return model
+        return complete_model(kind, directory, f"{directory} lacks", dtype=getattr(torch, dtype), **how)
 
 
 def _identity_of_parts(vision: Path, llm: Path) -> dict[str, str]:
@@ -140,7 +134,7 @@ def _identity_of_parts(vision: Path, llm: Path) -> dict[str, str]:
     return {f"{part}_{key}": value for part, found in parts.items() for key, value in found.items()}
 
 
-def patch_directory(name: str, revision: str | None, *, weights: bool = True) -> Path:
+def patch_directory(name: str, revision: str | None) -> Path:
     """The directory of a LLaVA, fetched from the hub if need be. Raises UserError for anything else."""
     directory = _directory(name, revision, DESCRIPTION)
     if not (directory / "config.json").exists() and (hint := hint_of_run(directory)):
@@ -151,7 +145,7 @@ def patch_directory(name: str, revision: str | None, *, weights: bool = True) ->
         raise UserError(f"can't load {name}: {first_line(error)}") from error
     if config.model_type != "llava":
         raise UserError(f"{name} is a {config.model_type} model; needed is a LLaVA ({LLAVA_EXAMPLE})")
-    return _directory(name, revision, (*DESCRIPTION, "*.safetensors")) if weights else directory
+    return _directory(name, revision, (*DESCRIPTION, "*.safetensors"))
 
 
 def _directory(name: str, revision: str | None, files: tuple[str, ...]) -> Path:
