@@ -139,6 +139,11 @@ class ValidationRecipe(Section):
     every_steps: Positive = Field(250, description="optimiser steps between two looks; there is one at the end")
 
 
+BeamRules = Literal["released", "transformers"]
+_RULES = "when beams end and how they compare: as the release's, or as generate of transformers 5"
+_TOP_P = "only the likeliest tokens are drawn, up to this share of probability"
+
+
 class DecodingRecipe(Section):
     """How answers are generated; the defaults are the released ones."""
 
@@ -147,10 +152,16 @@ class DecodingRecipe(Section):
     min_length: Positive = Field(1, description="tokens counting BOS")
     repetition_penalty: Annotated[float, Field(gt=0)] = Field(1.5, description="over BOS and generated tokens")
     length_penalty: float = Field(1.0, description="exponent of a beam's length; 1 is the mean log-probability")
+    rules: BeamRules = Field("released", description=_RULES)
+    no_repeat_ngram: int = Field(0, ge=0, description="so many tokens in a row come once in an answer; 0: any number")
+    temperature: float = Field(0.0, ge=0, description="tokens are drawn by chance, sharper below 1; 0: they aren't")
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description=_TOP_P)
+    seed: int = Field(0, ge=0, description="of what is drawn, with each sample's own name")
 
     @model_validator(mode="after")
-    def _lengths_in_order(self) -> Self:
+    def _goes_together(self) -> Self:
         _check_lengths(self.min_length, self.max_length)
+        _check_chance(self.beams, self.temperature)
         return self
 
 
@@ -164,11 +175,22 @@ class DecodingChanges(Section):
         None, description="null: the model's own (released: 1.5, tiny: 1.0)"
     )
     length_penalty: float | None = Field(None, description="exponent of a beam's length; null: the model's own (1)")
+    rules: BeamRules | None = Field(None, description=f"{_RULES}; null: the model's own (released)")
+    no_repeat_ngram: int | None = Field(
+        None, ge=0, description="so many tokens in a row come once; null: the model's own (0, any number)"
+    )
+    temperature: float | None = Field(
+        None, ge=0, description="tokens are drawn by chance, 0: they aren't; null: the model's own (0)"
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description=f"{_TOP_P}; null: own (1)")
+    seed: int | None = Field(None, ge=0, description="of what is drawn; null: the model's own (0)")
 
     @model_validator(mode="after")
-    def _lengths_in_order(self) -> Self:
+    def _goes_together(self) -> Self:
         if self.min_length is not None and self.max_length is not None:
             _check_lengths(self.min_length, self.max_length)
+        if self.beams is not None and self.temperature is not None:
+            _check_chance(self.beams, self.temperature)
         return self
 
     def over(self, own: DecodingRecipe) -> DecodingRecipe:
@@ -176,9 +198,15 @@ class DecodingChanges(Section):
         changed = own.model_copy(update=self.model_dump(exclude_none=True))
         try:
             _check_lengths(changed.min_length, changed.max_length)
+            _check_chance(changed.beams, changed.temperature)
         except ValueError as error:
             raise UserError(f"decoding: {error} (one of the two is the model's own)") from error
         return changed
+
+
+def _check_chance(beams: int, temperature: float) -> None:
+    if beams > 1 and temperature:
+        raise ValueError(f"temperature {temperature}: tokens are drawn by chance with one beam alone, not with {beams}")
 
 
 def _check_lengths(least: int, most: int) -> None:

@@ -31,6 +31,14 @@ class Batch:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: value.to(device) for name, value in values.items() if value is not None})
 
+    def part(self, start: int, stop: int) -> "Batch":
+        """The samples from `start` to before `stop`, with their images."""
+        first, end = int(self.image_counts[:start].sum()), int(self.image_counts[:stop].sum())
+        samples, images = slice(start, stop), slice(first, end)
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        cut = {name: images if name in ("pixel_values", "image_embeds") else samples for name in values}
+        return replace(self, **{name: value[cut[name]] for name, value in values.items() if value is not None})
+
 
 def pad_right(rows: list[list[int]], fill: int = 0) -> tuple[Tensor, Tensor]:
     """Token lists as one tensor (B, longest) and its mask."""

@@ -5,6 +5,7 @@ width.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -15,7 +16,7 @@ from transformers.generation.streamers import BaseStreamer
 from samcli.data.batch import Batch
 from samcli.errors import UserError
 from samcli.model.answer_loss import decoder_loss, frozen_head_loss
-from samcli.model.generate import generate_ids
+from samcli.model.generate import Asking, Generated, as_tensor, generated
 from samcli.model.guidance import Groups, Guidance, QFormerInputs, guided_tokens, in_own_numbers, run_layers
 from samcli.model.language import is_decoder_only, reading_layers, transformer_layers
 from samcli.model.linear_context import LinearContext
@@ -232,9 +233,17 @@ class SemanticAlignmentModel(nn.Module):
 
         self.vpgc.look = SecondLook(sequence, owner, outputs)
 
-    @torch.no_grad()
     def generate(self, batch: Batch, decoding: DecodingRecipe, streamer: BaseStreamer | None = None) -> Tensor:
-        """Answer ids (B, at most `max_length`), as `generate_ids` makes them."""
+        """Answer ids (B, at most `max_length`) in the batch's order, padded on the right."""
+        return as_tensor(self.answers(batch, Asking(decoding, streamer)), self.base.language_model.config)
+
+    @torch.no_grad()
+    def answers(self, batch: Batch, asking: Asking) -> Iterator[Generated]:
+        """Answers to a batch, in the order in which they are done, as `generated` makes them."""
+        pieces = asking.at_once or len(batch.image_counts)
+        if self.vpgc is not None and pieces < len(batch.image_counts):
+            yield from self._by_pieces(batch, asking, pieces)
+            return
         embeds = self._image_embeds(batch)
         visual = self.visual_tokens(batch, embeds)
         pad: Side = "left" if is_decoder_only(self.base) else "right"
@@ -242,10 +251,17 @@ class SemanticAlignmentModel(nn.Module):
         self._allow_second_look(sequence, batch, embeds)
         try:
             llm = self.base.language_model
-            return generate_ids(llm, llm.config, sequence, decoding, streamer)
+            yield from generated(llm, llm.config, sequence, asking)
         finally:
             if self.vpgc is not None:
                 self.vpgc.look = None
+
+    def _by_pieces(self, batch: Batch, asking: Asking, size: int) -> Iterator[Generated]:
+        """VPG-C looks again while a batch is read, so that no sample can begin where another is done."""
+        for start in range(0, len(batch.image_counts), size):
+            keys = asking.keys[start : start + size] if asking.keys is not None else None
+            for one in self.answers(batch.part(start, start + size), replace(asking, keys=keys)):
+                yield replace(one, row=start + one.row)
 
 
 def _check_layers(base: InstructBlipForConditionalGeneration, method: MethodRecipe) -> None:

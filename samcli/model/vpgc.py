@@ -53,9 +53,12 @@ class Vpgc(nn.Module):
 
     def _before_layer(self, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         hidden: Tensor = inputs[0]
-        if self.look is None or hidden.shape[1] != self.look.sequence.length:  # one token at a time is generated
+        look = self.look
+        if look is None or hidden.shape[1] != look.sequence.length:
             return None
-        return (self._with_second_look(hidden, self.look), *inputs[1:])
+        if not torch.is_grad_enabled():
+            self.look = None  # the prompt is read once; as many tokens as it has may be generated together later
+        return (self._with_second_look(hidden, look), *inputs[1:])
 
     def _with_second_look(self, hidden: Tensor, look: SecondLook) -> Tensor:
         """Add what was found to hidden states (B * beams, S, D); the beams of a sample are alike."""

@@ -14,7 +14,7 @@ from transformers.generation.streamers import BaseStreamer
 from samcli.data.batch import Batch
 from samcli.errors import UserError
 from samcli.model.answer_loss import decoder_loss
-from samcli.model.generate import generate_ids
+from samcli.model.generate import Asking, Generated, as_tensor, generated
 from samcli.model.sequence import join
 from samcli.recipe import DecodingRecipe
 
@@ -136,8 +136,12 @@ class PatchAlignedModel(nn.Module):
         sequence = join(visual, batch, self.base.get_input_embeddings(), answers=True, pad="right")
         return decoder_loss(self.base.model.language_model, self.base.lm_head, sequence)
 
-    @torch.no_grad()
     def generate(self, batch: Batch, decoding: DecodingRecipe, streamer: BaseStreamer | None = None) -> Tensor:
-        """Answer ids (B, at most `max_length`), as `generate_ids` makes them."""
+        """Answer ids (B, at most `max_length`) in the batch's order, padded on the right."""
+        return as_tensor(self.answers(batch, Asking(decoding, streamer)), self.base.config.text_config)
+
+    @torch.no_grad()
+    def answers(self, batch: Batch, asking: Asking) -> Iterator[Generated]:
+        """Answers to a batch, in the order in which they are done, as `generated` makes them."""
         sequence = join(self.visual_tokens(batch), batch, self.base.get_input_embeddings(), answers=False, pad="left")
-        return generate_ids(self.base, self.base.config.text_config, sequence, decoding, streamer)
+        yield from generated(self.base, self.base.config.text_config, sequence, asking)

@@ -1,0 +1,1 @@
+"""Answers of decoder-only language models, token by token: beams as released, greedy search, and sampling."""

@@ -1,0 +1,25 @@
+"""What transformers' processors make of scores: penalties for repetition, no end too early, temperature."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessorList
+
+
+def processed(processors: LogitsProcessorList, said: Sequence[Sequence[Sequence[int]]], scores: Tensor) -> Tensor:
+    """Scores (n, K, W) after the processors, which see what each of K beams of each of n samples has `said`.
+
+    Samples may have said more or less; processors want rectangles, so those of one length go together.
+    """
+    made = scores
+    lengths = [len(beams[0]) for beams in said]
+    for length in dict.fromkeys(lengths):
+        group = [place for place, own in enumerate(lengths) if own == length]
+        ids = torch.tensor([beam for place in group for beam in said[place]], device=scores.device)
+        where = torch.tensor(group, device=scores.device)
+        part = processors(ids, scores[where].flatten(0, 1))
+        if len(group) == len(said):
+            return part.view_as(scores)
+        made = made.index_copy(0, where, part.view(len(group), *scores.shape[1:]))
+    return made

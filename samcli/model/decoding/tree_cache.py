@@ -1,0 +1,140 @@
+"""Keys and values of prompts and of everything that their beams say, without a copy when beams change places.
+
+Every row holds one sample: its prompt, then for each step one column a beam. What a beam has said is no stretch of
+columns but a path through them, and the attention mask is what knows it.
+
+Shapes: R rows in use, K beams, C columns, H heads, d channels of a head.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+STEPS = 16  # at least so many more when a cache grows: short answers need little memory, long ones few copies
+
+
+class _Layer(CacheLayerMixin):
+    """One layer's keys and values, (R, H, C, d); `cache` knows where new ones go."""
+
+    keys: Any
+    values: Any
+
+    def __init__(self, cache: "TreeCache") -> None:
+        super().__init__()
+        self.cache = cache
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Nothing: room is made when prompts are put in."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Put a step's keys and values (R, H, K, d) into their columns; return all columns in use."""
+        cache = self.cache
+        rows, columns = cache.rows.to(self.keys.device)[:, None], cache.columns.to(self.keys.device)
+        self.keys[rows, :, columns] = key_states.transpose(1, 2)
+        self.values[rows, :, columns] = value_states.transpose(1, 2)
+        used = (slice(len(rows)), slice(None), slice(cache.used))
+        return self.keys[used], self.values[used]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Columns in use; nobody asks, since the mask is given whole."""
+        return self.cache.used, 0
+
+    def get_seq_length(self) -> int:
+        """Columns in use."""
+        return self.cache.used
+
+    def get_max_length(self) -> int:
+        """None."""
+        return -1
+
+    get_max_cache_shape = get_max_length  # its name in the first releases of transformers 5
+
+
+class TreeCache(Cache):
+    """All layers' keys and values for up to `most_rows` samples of K beams, and who descends from whom.
+
+    Prompts have at most `longest` tokens, beams say at most `steps`.
+    """
+
+    def __init__(self, most_rows: int, beams: int, longest: int, steps: int, device: torch.device) -> None:
+        super().__init__(layers=[])
+        self.most_rows, self.beams, self.longest, self.steps, self.device = most_rows, beams, longest, steps, device
+        self.room = min(STEPS, steps)  # steps that there are columns for
+        self.prompts = torch.zeros(0, dtype=torch.int64, device=device)  # (R,) tokens
+        self.said = torch.zeros_like(self.prompts)  # (R,) steps
+        self.visible = torch.zeros(0, beams, self._width, dtype=torch.bool, device=device)  # (R, K, C)
+        self.columns = torch.zeros(0, beams, dtype=torch.int64, device=device)  # (R, K) of the newest tokens
+        self.used = longest
+
+    @property
+    def _width(self) -> int:
+        return self.longest + self.room * self.beams
+
+    @property
+    def rows(self) -> Tensor:
+        """(R,) numbers of the rows in use."""
+        return torch.arange(len(self.prompts), device=self.device)
+
+    @property
+    def positions(self) -> Tensor:
+        """(R, K) positions of the newest tokens."""
+        return (self.prompts + self.said - 1)[:, None].expand(-1, self.beams)
+
+    def take_in(self, prompts: Cache, lengths: Sequence[int]) -> None:
+        """Add rows for the prompts of another cache, which are padded on the left; `lengths` are their tokens."""
+        if not self.layers:
+            self.layers = [self._empty(layer) for layer in prompts.layers]
+        first = len(self.prompts)
+        for own, theirs in zip(self.layers, prompts.layers, strict=True):
+            for place, length in enumerate(lengths):
+                own.keys[first + place, :, :length] = theirs.keys[place, :, -length:]
+                own.values[first + place, :, :length] = theirs.values[place, :, -length:]
+        new = torch.tensor(lengths, device=self.device)
+        self.prompts = torch.cat([self.prompts, new])
+        self.said = torch.cat([self.said, torch.zeros_like(new)])
+        seen = torch.arange(self._width, device=self.device) < new[:, None, None]
+        self.visible = torch.cat([self.visible, seen.expand(-1, self.beams, -1)])
+
+    def _empty(self, like: Any) -> _Layer:
+        layer = _Layer(self)
+        layer.keys, layer.values = (
+            one.new_zeros(self.most_rows, one.shape[1], self._width, one.shape[3]) for one in (like.keys, like.values)
+        )
+        layer.is_initialized = True
+        return layer
+
+    def go_on(self, parents: Tensor) -> None:
+        """Make room for a token of each beam, which goes on from one of its row's, `parents` (R, K)."""
+        furthest = int(self.said.max()) + 1
+        if furthest > self.room:
+            self._grow(furthest)
+        self.columns = self.longest + self.said[:, None] * self.beams + torch.arange(self.beams, device=self.device)
+        self.used = self.longest + furthest * self.beams
+        self.visible = self.visible.gather(1, parents[..., None].expand_as(self.visible))
+        self.visible.scatter_(2, self.columns[..., None], True)
+        self.said = self.said + 1
+
+    def _grow(self, wanted: int) -> None:
+        self.room = min(self.steps, max(wanted, self.room + max(STEPS, self.room // 2)))
+        more = self._width - self.visible.shape[2]
+        self.visible = torch.nn.functional.pad(self.visible, (0, more))
+        for layer in self.layers:
+            layer.keys = torch.nn.functional.pad(layer.keys, (0, 0, 0, more))
+            layer.values = torch.nn.functional.pad(layer.values, (0, 0, 0, more))
+
+    def mask(self) -> Tensor:
+        """(R, 1, K, columns in use): which of them each beam's newest token sees."""
+        return self.visible[:, None, :, : self.used]
+
+    def leave(self, row: int) -> None:
+        """A sample leaves; the last row takes its place."""
+        last = len(self.prompts) - 1
+        if row != last:
+            for layer in self.layers:
+                layer.keys[row], layer.values[row] = layer.keys[last], layer.values[last]
+            for own in (self.prompts, self.said, self.visible):
+                own[row] = own[last]
+        self.prompts, self.said, self.visible = self.prompts[:last], self.said[:last], self.visible[:last]
