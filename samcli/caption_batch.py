@@ -221,8 +221,14 @@ def _answer(
     prompts = [request.prompt for request in requests if request.id in groups]
     remedy = "lower --batch-size, use fewer --beams or --dtype bfloat16; the answers so far are kept"
     with enough_memory(f"with requests answered at once: {len(groups)}", remedy):
-        answers = captioner.answer(list(groups.values()), prompts, decoding) if groups else []
-    texts = {identity: for_terminal(text).strip() for identity, text in zip(groups, answers, strict=True)}
+        keys = [str(identity) for identity in groups]
+        answers = captioner.answers(list(groups.values()), prompts, decoding, keys=keys) if groups else []
+    texts = {}
+    for identity, (text, fault) in zip(groups, answers, strict=True):
+        if text is None:
+            errors[identity] = fault or "no answer"
+        else:
+            texts[identity] = for_terminal(text).strip()
     return [_record(captioner, one, settings, texts.get(one.id), errors.get(one.id)) for one in requests]
 
 

@@ -28,7 +28,7 @@ KINDS: tuple[type[BaseModel], ...] = (
 )
 UNITS = {
     "samples": "samples batch_size limit shown chunk",
-    "tokens": "qformer_tokens prompt_tokens answer_tokens max_length min_length",
+    "tokens": "qformer_tokens prompt_tokens answer_tokens max_length min_length no_repeat_ngram",
     "steps": "steps warmup_steps every_steps log_every ramp_steps",
     "minutes": "every_minutes",
     "seconds": "timeout",
@@ -42,7 +42,7 @@ UNITS = {
     "pixels": "image_size patch_size size picture_side gap erode feather",
     "CIELAB units": "tolerance",
     "shares of the canvas": "main other least_side",
-    "share": "covered mask_area mask_holes mask_main_part drift least_spread",
+    "share": "top_p covered mask_area mask_holes mask_main_part drift least_spread",
     "bits of 64": "view_distance scene_distance distractor_distance duplicate_distance",
     "words": "answer_words top tags",
     "objects": "instances extra_objects",

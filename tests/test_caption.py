@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from samcli.answers import TextStream, for_terminal
 from samcli.caption import caption_images, run_caption, world_notice
@@ -23,6 +22,7 @@ from samcli.errors import UserError
 from samcli.lock import locked
 from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner
+from samcli.model.generate import Asking, Generated
 from samcli.model.load import load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, WORLD
@@ -136,7 +136,7 @@ class Saying:
         return getattr(self.processor, name)
 
     def decode(self, ids: Any, **_: Any) -> Any:
-        return self.text if isinstance(ids, list) else [self.text] * len(ids)
+        return self.text if isinstance(ids[0], int) else [self.text] * len(ids)
 
 
 def saying(captioner: Captioner, text: str) -> Captioner:
@@ -257,14 +257,14 @@ def test_too_little_memory_for_a_batch_keeps_the_answers_so_far(
     captioner: Captioner, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests, out = write(tmp_path, request(), request(), request(images=["a.png"])), tmp_path / "out.jsonl"
-    generate = captioner.model.generate
+    answers = captioner.model.answers
 
-    def run_out(batch: Batch, *more: Any) -> Tensor:
+    def run_out(batch: Batch, asking: Asking) -> Iterator[Generated]:
         if len(batch.image_counts) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return generate(batch, *more)
+        return answers(batch, asking)
 
-    monkeypatch.setattr(captioner.model, "generate", run_out)
+    monkeypatch.setattr(captioner.model, "answers", run_out)
     with pytest.raises(UserError, match=r"^out of memory with requests answered at once: 1; lower --batch-size, "):
         caption_batch(captioner, requests, out, GREEDY, batch_size=2)
     assert len(read(out)) == 2

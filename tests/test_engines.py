@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +128,9 @@ class Counting:
     def __init__(self, text: str = "answer") -> None:
         self.text, self.asked = text, 0
 
-    def to(self, samples: Sequence[Sample]) -> list[Answer]:
+    def to(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Answer]]:
         self.asked += len(samples)
-        return [(f"{self.text} {sample.id}" if self.text else "", None) for sample in samples]
+        yield from enumerate((f"{self.text} {sample.id}" if self.text else "", None) for sample in samples)
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from samcli.data.batch import Batch
 from samcli.data.sample import Sample, read_annotations, write_annotations
 from samcli.errors import Interrupted, UserError
 from samcli.evaluation import tasks
@@ -28,6 +30,7 @@ from samcli.evaluation.results import not_comparable
 from samcli.evaluation.run import evaluate, export_requests
 from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner
+from samcli.model.generate import Asking, Generated
 from samcli.model.load import load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import WORLD, write_traits
@@ -192,19 +195,19 @@ def test_a_file_of_something_else_is_refused(captioner: Captioner, tmp_path: Pat
 
 
 def patched(monkeypatch: pytest.MonkeyPatch, captioner: Captioner, before: Callable[[int, int], None]) -> None:
-    """Call `before(number of the call, samples in it)` at each generation."""
-    generate, calls = captioner.model.generate, [0]
+    """Call `before(number of the call, samples under way at a time)` at each generation."""
+    answers, calls = captioner.model.answers, [0]
 
-    def patched_generate(batch: Any, *arguments: Any) -> Any:
+    def patched_answers(batch: Batch, asking: Asking) -> Iterator[Generated]:
         calls[0] += 1
-        before(calls[0], len(batch.image_counts))
-        return generate(batch, *arguments)
+        before(calls[0], min(len(batch.image_counts), asking.at_once or sys.maxsize))
+        return answers(batch, asking)
 
-    monkeypatch.setattr(captioner.model, "generate", patched_generate)
+    monkeypatch.setattr(captioner.model, "answers", patched_answers)
 
 
-@pytest.mark.parametrize(("call", "kept"), [(2, 8), (3, 10)])
-def test_a_signal_stops_between_batches(
+@pytest.mark.parametrize(("call", "kept"), [(2, 5), (3, 9)])
+def test_a_signal_stops_at_the_next_answer(
     call: int, kept: int, captioner: Captioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples, path = make_dataset(tmp_path, 10), tmp_path / "p.jsonl"

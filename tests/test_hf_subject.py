@@ -33,6 +33,7 @@ from samcli.data.sample import Sample
 from samcli.errors import UserError
 from samcli.evaluation.hf_subject import HfAnswers, HfSubject, load_hf
 from samcli.evaluation.marked import pieces_of
+from samcli.evaluation.predict import in_order
 from samcli.evaluation.subject import subject_of
 from samcli.model.tokenizers import build_llm_tokenizer, build_qformer_tokenizer
 from samcli.recipe import DecodingRecipe, EvalRecipe, ModelRecipe
@@ -209,9 +210,9 @@ def samples(tmp_path: Path) -> list[Sample]:
 
 def test_several_pictures_are_asked_about_together_and_each_counts(directory: Path, samples: list[Sample]) -> None:
     answers = HfAnswers(load_hf(directory, ModelRecipe(device="cpu")), SHORT)
-    together = answers.to(samples)
+    together = in_order(answers.to(samples))
     assert [error for _, error in together] == [None] * 3
-    alone = [answers.to([sample])[0] for sample in samples]
+    alone = [in_order(answers.to([sample]))[0] for sample in samples]
     assert alone == together
     assert any(text for text, _ in together)
 
@@ -220,9 +221,9 @@ def test_what_cannot_be_read_spoils_no_other_answer(directory: Path, samples: li
     answers = HfAnswers(load_hf(directory, ModelRecipe(device="cpu")), SHORT)
     gone = Sample(7, (tmp_path / "gone.png",), "what", ("x",))
     silent = Sample(8, samples[0].images, " ", ("x",))
-    found = answers.to([gone, samples[0], silent])
+    found = in_order(answers.to([gone, samples[0], silent]))
     assert "gone.png" in str(found[0][1])
-    assert found[1] == answers.to([samples[0]])[0]
+    assert found[1] == in_order(answers.to([samples[0]]))[0]
     assert found[2] == (None, "the instruction is empty")
 
 

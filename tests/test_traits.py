@@ -1,6 +1,7 @@
 """What a model is, not what it is called, decides how it is used: its own ways, its adapter's lengths, its numbers."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from samcli.data.batch import Batch
 from samcli.data.sample import Sample
@@ -19,6 +19,7 @@ from samcli.model.adapter import save_adapter
 from samcli.model.captioner import Captioner, q_former_model
 from samcli.model.features import FeaturesInMemory
 from samcli.model.find import TINY, traits_of
+from samcli.model.generate import Asking, Generated
 from samcli.model.load import load_base, load_model
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, WORLD
@@ -90,13 +91,13 @@ def test_an_adapter_is_served_with_the_lengths_that_it_was_trained_with(
     adapter = trained(saved, tmp_path / "short", recipe={"text": {"qformer_tokens": 3}})
     captioner = load_model(None, str(adapter), device="cpu")
     assert captioner.text == TextRecipe(qformer_tokens=3)
-    seen, generate = [], captioner.model.generate
+    seen, answers = [], captioner.model.answers
 
-    def watched(batch: Batch, *more: Any) -> Tensor:
+    def watched(batch: Batch, asking: Asking) -> Iterator[Generated]:
         seen.append(batch)
-        return generate(batch, *more)
+        return answers(batch, asking)
 
-    monkeypatch.setattr(captioner.model, "generate", watched)
+    monkeypatch.setattr(captioner.model, "answers", watched)
     answer(captioner)
     sample = Sample(0, (), "what do both pictures show", ("x",))
     picture = tmp_path / "a.png"

@@ -26,7 +26,7 @@ from samcli.evaluation.entries import Answered, entry_of, report_failures
 from samcli.evaluation.figure5 import draw_figure5
 from samcli.evaluation.interval_plot import draw_intervals
 from samcli.evaluation.judging import check_samples
-from samcli.evaluation.own_answers import OwnAnswers, SeenBatches
+from samcli.evaluation.own_answers import TOGETHER, OwnAnswers, SeenBatches
 from samcli.evaluation.predict import here, predict
 from samcli.evaluation.tasks import ALIGNMENT, load_dataset
 from samcli.evaluation.trainees import Trainee, trainee_of
@@ -195,7 +195,8 @@ def _answer(run: Run, captioner: Captioner, dataset: Dataset, seen: SeenBatches)
     """Answer a dataset; return what the run's results say of it."""
     at_once = run.recipe.batch_size
     answers = OwnAnswers(captioner, dataset.name, run.recipe.decoding, at_once, seen)
-    made = predict(here(answers), dataset.name, dataset.samples, run.predictions(dataset.name), at_once)
+    path = run.predictions(dataset.name)
+    made = predict(here(answers), dataset.name, dataset.samples, path, at_once * TOGETHER)
     answered = Answered(dataset.name, dataset.samples, made)
     report_failures(answered)
     return entry_of(dataset.task, answered)

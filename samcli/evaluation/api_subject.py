@@ -34,7 +34,7 @@ USAGE = "api-usage.json"
 
 @dataclass(frozen=True)
 class ApiSubject(OtherSubject):
-    """A model named `api:MODEL`, asked at temperature 0."""
+    """A model named `api:MODEL`, asked at temperature 0 unless the recipe says otherwise."""
 
     @property
     def decoding(self) -> DecodingRecipe:
@@ -248,8 +248,10 @@ class ApiEngine:
             "model": self.recipe.model.base.removeprefix(PREFIX),
             "messages": [{"role": "user", "content": content}],
             "max_tokens": self.decoding.max_length - 1,
-            "temperature": 0,
+            "temperature": self.decoding.temperature,
         }
+        if self.decoding.temperature:
+            body |= {"top_p": self.decoding.top_p, "seed": self.decoding.seed}
         body |= self.recipe.api.extra
         return {key: value for key, value in body.items() if value is not None}
 

@@ -1,6 +1,6 @@
 """Any image-text-to-text model of transformers under evaluation, with its own processor and chat template."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +18,7 @@ from samcli.evaluation.answer_file import Answer
 from samcli.evaluation.marked import pieces_of
 from samcli.evaluation.other_subject import GREEDY, OtherSubject
 from samcli.memory import enough_memory
+from samcli.model.decoding.by_transformers import chance_settings, own_chance
 from samcli.model.hub import FILES, fetch, is_hub_id
 from samcli.model.load import resolve_device
 from samcli.model.weights import asked_identity
@@ -127,14 +128,15 @@ class HfAnswers:
     loaded: HfModel
     decoding: DecodingRecipe
 
-    def to(self, samples: Sequence[Sample]) -> list[Answer]:
+    def to(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Answer]]:
         """Text or error for each sample; one that can't be read doesn't spoil the others."""
         groups: list[list[Image.Image] | str] = [_readable(sample) for sample in samples]
         asked = [(s.instruction, g) for s, g in zip(samples, groups, strict=True) if not isinstance(g, str)]
         remedy = "lower --batch-size, use --dtype bfloat16 or another device; the answers so far are kept"
         with enough_memory(f"with samples answered at once: {len(asked)}", remedy):
             texts = iter(self._generate(asked) if asked else [])
-        return [(None, group) if isinstance(group, str) else (next(texts), None) for group in groups]
+        answers = [(None, group) if isinstance(group, str) else (next(texts), None) for group in groups]
+        yield from enumerate(answers)
 
     def _generate(self, asked: list[tuple[str, list[Image.Image]]]) -> list[str]:
         query_family = self.loaded.kind in _QUERY_FAMILY
@@ -144,11 +146,12 @@ class HfAnswers:
             if torch.is_floating_point(value):
                 inputs[key] = value.to(self.loaded.model.dtype)
         penalties = {"length_penalty": self.decoding.length_penalty} if self.decoding.beams > 1 else {}
-        with torch.inference_mode():
+        with torch.inference_mode(), own_chance(self.decoding):
             ids = self.loaded.model.generate(
                 **inputs,
                 num_beams=self.decoding.beams,
-                do_sample=False,
+                **chance_settings(self.decoding),
+                no_repeat_ngram_size=self.decoding.no_repeat_ngram,
                 max_new_tokens=self.decoding.max_length - 1,
                 min_new_tokens=self.decoding.min_length - 1,
                 repetition_penalty=self.decoding.repetition_penalty,

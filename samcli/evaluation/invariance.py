@@ -15,7 +15,7 @@ def check_invariance(answered: Answered, answers: Answers, batch_size: int) -> d
     places = _spread(len(answered.samples), MOST)
     changed = []
     for place in places:
-        ((text, error),) = answers.to([answered.samples[place]])
+        ((_, (text, error)),) = answers.to([answered.samples[place]])
         former = answered.predictions[place]
         if (text or "", error) != (former.text, former.error):
             changed.append(former.id)

@@ -1,7 +1,8 @@
 """Answers of a model of ours to batches of samples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from PIL import Image
@@ -15,8 +16,12 @@ from samcli.errors import UserError
 from samcli.evaluation.answer_file import Answer
 from samcli.memory import is_out_of_memory
 from samcli.model.captioner import Captioner
+from samcli.model.generate import Asking
 from samcli.model.preparation import Preparation
 from samcli.recipe import DecodingRecipe
+
+TOGETHER = 4
+"""Batches that are asked together, so that a sample which is done leaves its place to another."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +41,30 @@ SeenBatches = dict[tuple[str, tuple[int | str, ...]], Seen]
 class OwnAnswers:
     """Of a model of ours; when the accelerator's memory is too small, batches are halved.
 
-    What is given as `shared` is filled with features that other models on the same base can use too.
+    Several batches are asked together, of which `size` samples are under way at a time: where one is done, one of the
+    next batch begins. What is given as `shared` is filled with features that other models on the same base can use too.
     """
 
     captioner: Captioner
     dataset: str
     decoding: DecodingRecipe
-    size: int  # samples answered at once
+    size: int  # samples under way at a time
     shared: SeenBatches | None = None
 
-    def to(self, samples: Sequence[Sample]) -> list[Answer]:
-        """Answers to some samples of the dataset."""
-        made: list[Answer] = []
-        while len(made) < len(samples):
-            piece = samples[len(made) : len(made) + self.size]
+    def to(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Answer]]:
+        """Answers to some samples of the dataset, each with its place among them, as they are done."""
+        left = dict(enumerate(samples))
+        while left:
+            piece = dict(islice(left.items(), self.size * TOGETHER))
+            tried = min(self.size, len(piece))
             try:
-                made += self._together(piece)
+                for place, answer in self._together(piece):
+                    del left[place]
+                    yield place, answer
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                self._halve(len(piece), error)
-        return made
+                self._halve(tried, error)
 
     def _halve(self, tried: int, error: Exception) -> None:
         if tried == 1:
@@ -67,11 +75,23 @@ class OwnAnswers:
         torch.cuda.empty_cache()
         warn(f"out of memory with {tried} samples at once; going on with {self.size}")
 
-    def _together(self, samples: Sequence[Sample]) -> list[Answer]:
-        seen = self._see(samples)
-        readable = [sample for sample, fault in zip(samples, seen.faults, strict=True) if fault is None]
-        texts = iter(self._generate(seen, [sample.instruction for sample in readable]))
-        return [(None, fault) if fault is not None else (next(texts), None) for fault in seen.faults]
+    def _together(self, samples: dict[int, Sample]) -> Iterator[tuple[int, Answer]]:
+        asked: list[int] = []
+        seen = []
+        waiting = iter(samples)
+        while places := list(islice(waiting, self.size)):
+            seen.append(self._see([samples[place] for place in places]))
+            for place, fault in zip(places, seen[-1].faults, strict=True):
+                if fault is None:
+                    asked.append(place)
+                else:
+                    yield place, (None, fault)
+        features = [one.features for one in seen if one.features is not None]
+        if not features:
+            return
+        counts = tuple(count for one in seen for count in one.counts)
+        for number, answer in self._generate([samples[place] for place in asked], counts, torch.cat(features)):
+            yield asked[number], answer
 
     def _see(self, samples: Sequence[Sample]) -> Seen:
         batch = (self.dataset, tuple(sample.id for sample in samples))
@@ -90,13 +110,15 @@ class OwnAnswers:
         pixels = self.captioner.processor.pixels([picture for group in groups for picture in group])
         return self.captioner.model.encode_images(pixels.to(self.captioner.device)).cpu()
 
-    def _generate(self, seen: Seen, instructions: list[str]) -> list[str]:
-        if seen.features is None:
-            return []
-        declared = seen.counts if self.captioner.model.declares_images else None
+    def _generate(
+        self, samples: Sequence[Sample], counts: tuple[int, ...], features: Tensor
+    ) -> Iterator[tuple[int, Answer]]:
+        declared = counts if self.captioner.model.declares_images else None
+        instructions = [sample.instruction for sample in samples]
         texts = self.captioner.processor.texts(instructions, None, self.captioner.text, declared)
-        batch = Batch(torch.tensor(seen.counts), image_embeds=seen.features, **texts).to(self.captioner.device)
-        return self.captioner.processor.decode(self.captioner.model.generate(batch, self.decoding))
+        batch = Batch(torch.tensor(counts), image_embeds=features, **texts).to(self.captioner.device)
+        keys = [str(sample.id) for sample in samples]
+        return self.captioner.texts(batch, Asking(self.decoding, keys=keys, at_once=self.size))
 
 
 def readable(sample: Sample, processor: Preparation) -> tuple[list[Image.Image], str | None]:

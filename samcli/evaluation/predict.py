@@ -1,7 +1,7 @@
 """A dataset answered: batches planned once, answered here or elsewhere, each answer kept as soon as it is made."""
 
 import time
-from collections.abc import Callable, Container, Generator, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +44,8 @@ NOTHING = Made((), (), None)
 class Answers(Protocol):
     """Whatever answers: a model of ours, or one that runs elsewhere."""
 
-    def to(self, samples: Sequence[Sample]) -> list[Answer]:
-        """An answer to each of the samples, in their order."""
+    def to(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Answer]]:
+        """An answer to each of the samples, with its place among them, in the order in which they are done."""
         ...
 
 
@@ -59,16 +59,23 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Here:
-    """Answers in this process, batch after batch; `load` is called when there is something to answer."""
+    """Answers in this process, batch after batch; `load` is called when there is something to answer.
+
+    An answer's seconds are those since the one before it.
+    """
 
     load: Callable[[], Answers]
 
     def answer(self, dataset: str, batches: Sequence[Asked]) -> Generator[Made, None, None]:
-        """The answers to the batches, in their order."""
+        """The answers to the batches, one by one."""
         if batches:
             answers = self.load()
             for batch in batches:
-                yield timed(answers, batch)
+                began = time.monotonic()
+                for place, answer in answers.to(batch.samples):
+                    done = time.monotonic()
+                    yield Made((batch.places[place],), [answer], round(done - began, 4))
+                    began = done
 
 
 def here(answers: Answers) -> Here:
@@ -79,8 +86,13 @@ def here(answers: Answers) -> Here:
 def timed(answers: Answers, batch: Asked) -> Made:
     """The answers to a batch and how long each took."""
     began = time.monotonic()
-    made = answers.to(batch.samples)
+    made = in_order(answers.to(batch.samples))
     return Made(batch.places, made, round((time.monotonic() - began) / len(batch.samples), 4))
+
+
+def in_order(answered: Iterable[tuple[int, Answer]]) -> list[Answer]:
+    """Answers by their places."""
+    return [answer for _, answer in sorted(answered, key=lambda pair: pair[0])]
 
 
 def predict(

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,6 +105,10 @@ class LavisAnswers:
     """What a BLIP-2 of LAVIS answers, several images as their visual tokens one behind the other."""
 
     def __init__(self, model: LavisModel, decoding: DecodingRecipe) -> None:
+        """Raises UserError for a way of decoding that LAVIS doesn't have."""
+        for key in ("temperature", "no_repeat_ngram"):
+            if getattr(decoding, key):
+                raise UserError(f"decoding.{key}: LAVIS's models are asked without it")
         self.model = model
         self.how = {
             "beams": decoding.beams,
@@ -116,9 +120,9 @@ class LavisAnswers:
             },
         }
 
-    def to(self, samples: Sequence[Sample]) -> list[tuple[str | None, str | None]]:
+    def to(self, samples: Sequence[Sample]) -> Iterator[tuple[int, tuple[str | None, str | None]]]:
         """Text or error for each sample; one that can't be answered doesn't spoil the others."""
-        return [self._one(sample) for sample in samples]
+        yield from enumerate(map(self._one, samples))
 
     def _one(self, sample: Sample) -> tuple[str | None, str | None]:
         worker = self.model.worker()

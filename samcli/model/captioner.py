@@ -1,6 +1,6 @@
 """A model ready for use: pictures and a prompt in, text out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from samcli.data.batch import Batch
 from samcli.data.image import as_rgb, open_image
 from samcli.errors import UserError
 from samcli.model.find import BaseFiles
+from samcli.model.generate import Asking, Generated
 from samcli.model.preparation import Preparation
 from samcli.model.sam import SemanticAlignmentModel
 from samcli.model.traits import RELEASED, Traits
@@ -24,6 +25,7 @@ from samcli.recipe_method import NO_METHOD, MethodRecipe
 Picture = Image.Image | str | Path
 Pictures = Picture | Sequence[Picture]
 RELEASED_LENGTHS = TextRecipe()
+Answered = tuple[str | None, str | None]  # the text, or None and why there is none
 
 
 class Model(Protocol):
@@ -74,8 +76,8 @@ class Model(Protocol):
         """The visual tokens of M images, (M, K, D)."""
         ...
 
-    def generate(self, batch: Batch, decoding: DecodingRecipe, streamer: BaseStreamer | None = None) -> Tensor:
-        """Answer ids."""
+    def answers(self, batch: Batch, asking: Asking) -> Iterator[Generated]:
+        """Answers to a batch, in the order in which they are done."""
         ...
 
 
@@ -134,7 +136,23 @@ class Captioner:
         decoding: DecodingRecipe | None = None,
         streamer: BaseStreamer | None = None,
     ) -> list[str]:
-        """Answers for several samples in one batch; groups may differ in size."""
+        """Answers for several samples in one batch; groups may differ in size. Raises UserError where one fails."""
+        texts = []
+        for text, fault in self.answers(groups, prompts, decoding, streamer):
+            if text is None:
+                raise UserError(fault or "no answer")
+            texts.append(text)
+        return texts
+
+    def answers(
+        self,
+        groups: Sequence[Pictures],
+        prompts: Sequence[str],
+        decoding: DecodingRecipe | None = None,
+        streamer: BaseStreamer | None = None,
+        keys: Sequence[str] | None = None,
+    ) -> list[Answered]:
+        """The same, with the reason where one fails; `keys` are the samples' names (see `Asking`)."""
         asked = [as_group(group) for group in groups]
         if not all(asked):
             raise UserError("no images were given: at least one is needed")
@@ -144,8 +162,14 @@ class Captioner:
         pictures = [[self.processor.square(as_picture(image)) for image in group] for group in asked]
         declare = self.model.declares_images
         batch = self.processor.batch(pictures, prompts, settings=self.text, declare=declare).to(self.device)
-        ids = self.model.generate(batch, decoding or self.traits.decoding, streamer)
-        return self.processor.decode(ids)
+        asking = Asking(decoding or self.traits.decoding, streamer, keys)
+        return [answered for _, answered in sorted(self.texts(batch, asking))]
+
+    def texts(self, batch: Batch, asking: Asking) -> Iterator[tuple[int, Answered]]:
+        """The number of each sample of a batch and its answer, in the order in which they are done."""
+        for one in self.model.answers(batch, asking):
+            text = self.processor.decode([one.ids])[0] if one.fault is None else None
+            yield one.row, (text, one.fault)
 
 
 def q_former_model(captioner: Captioner, purpose: str) -> SemanticAlignmentModel:

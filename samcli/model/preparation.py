@@ -70,7 +70,7 @@ class Preparation(ABC):
         ids: list[int] = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
         return [*ids[: limit - 1], self.tokenizer.eos_token_id]
 
-    def decode(self, ids: Tensor) -> list[str]:
+    def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
         """Generated ids as text, without special tokens."""
         texts: list[str] = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in texts]

@@ -16,6 +16,7 @@ from samcli.answers import for_terminal
 from samcli.data.image import open_image
 from samcli.data.sample import Sample
 from samcli.files import write_text
+from samcli.model.generate import Asking
 from samcli.recipe import DecodingRecipe
 from samcli.training.batches import Batches
 
@@ -81,7 +82,8 @@ class Validation:
         answers: list[str] = []
         for start in range(0, len(chosen), self.at_once):
             batch = self.batches.of(chosen[start : start + self.at_once])
-            answers += self.batches.processor.decode(self.batches.model.generate(batch, self.decoding))
+            made = sorted(self.batches.model.answers(batch, Asking(self.decoding)), key=lambda one: one.row)
+            answers += [one.fault or self.batches.processor.decode([one.ids])[0] for one in made]
         return answers
 
     def _page(self, step: int, loss: float, answers: Sequence[str]) -> str:

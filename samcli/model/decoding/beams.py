@@ -108,9 +108,9 @@ class ReleasedBeams(Beams):
 class TransformersBeams(Beams):
     """The rules of transformers 5 with `early_stopping` false.
 
-    A beam that ends, by an end or at `most` tokens, is set aside, if it ranks among the first K, with its sum divided by
-    the number of its new tokens, its end counted. The sample is over when K are set aside and the best that still runs,
-    divided by its present number of new tokens, is no better than the worst of them.
+    A beam that ends, by an end or at `most` tokens, is set aside, if it ranks among the first K, with its sum divided
+    by the number of its new tokens, its end counted. The sample is over when K are set aside and the best that still
+    runs, divided by its present number of new tokens, is no better than the worst of them.
     """
 
     def step(self, candidates: Sequence[Candidate]) -> None:
@@ -140,7 +140,9 @@ class TransformersBeams(Beams):
 class BeamSearch:
     """How beams are told what the language model says."""
 
-    def __init__(self, begin: Callable[[int, int], Beams], beams: int, ends: int, processors: LogitsProcessorList) -> None:
+    def __init__(
+        self, begin: Callable[[int, int], Beams], beams: int, ends: int, processors: LogitsProcessorList
+    ) -> None:
         """`begin` makes the beams of a sample by its number and its greatest length.
 
         `ends` is the number of end tokens. `processors` change log-probabilities as transformers' do.

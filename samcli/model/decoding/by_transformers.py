@@ -1,5 +1,7 @@
 """Answers of transformers' own `generate`, for the language models that the search can't serve."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,9 +25,7 @@ def answers_of_transformers(
         more["input_ids"] = torch.full((len(embeds), 1), first_token(settings), device=embeds.device)
     # generate's own penalty passes over as many of the first ids as the embeddings have padding on the left
     penalty = RepetitionPenaltyLogitsProcessor(decoding.repetition_penalty)
-    with torch.random.fork_rng(enabled=decoding.temperature > 0):
-        if decoding.temperature:
-            torch.manual_seed(decoding.seed)
+    with own_chance(decoding):
         ids: Tensor = llm.generate(
             inputs_embeds=embeds,
             attention_mask=mask,
@@ -53,6 +53,15 @@ def chance_settings(decoding: DecodingRecipe) -> dict[str, Any]:
     if not decoding.temperature:
         return {"do_sample": False}
     return {"do_sample": True, "temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
+
+
+@contextmanager
+def own_chance(decoding: DecodingRecipe) -> Iterator[None]:
+    """What is drawn depends on the seed alone, and draws nothing from elsewhere."""
+    with torch.random.fork_rng(enabled=decoding.temperature > 0):
+        if decoding.temperature:
+            torch.manual_seed(decoding.seed)
+        yield
 
 
 def _to_the_end(ids: list[int], ends: list[int]) -> list[int]:

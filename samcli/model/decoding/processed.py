@@ -1,6 +1,7 @@
 """What transformers' processors make of scores: penalties for repetition, no end too early, temperature."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,9 +17,9 @@ def processed(processors: LogitsProcessorList, said: Sequence[Sequence[Sequence[
     lengths = [len(beams[0]) for beams in said]
     for length in dict.fromkeys(lengths):
         group = [place for place, own in enumerate(lengths) if own == length]
-        ids = torch.tensor([beam for place in group for beam in said[place]], device=scores.device)
+        ids: Any = torch.tensor([beam for place in group for beam in said[place]], device=scores.device)
         where = torch.tensor(group, device=scores.device)
-        part = processors(ids, scores[where].flatten(0, 1))
+        part: Tensor = processors(ids, scores[where].flatten(0, 1))
         if len(group) == len(said):
             return part.view_as(scores)
         made = made.index_copy(0, where, part.view(len(group), *scores.shape[1:]))

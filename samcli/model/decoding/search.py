@@ -1,7 +1,8 @@
 """The search: prompts go in, answers come out, some samples at a time and each for itself.
 
-A prompt is computed once, whatever the number of beams: those of a sample are positions of one sequence, and a mask says
-what each of them sees. A sample that is done leaves, and the next takes its place, so that a long answer holds up nobody.
+A prompt is computed once, whatever the number of beams: those of a sample are positions of one sequence, and a mask
+says what each of them sees. A sample that is done leaves, and the next takes its place, so that a long answer holds up
+nobody.
 
 Shapes: n samples, K beams, S prompt tokens, D LLM width, W words of the vocabulary.
 """
@@ -84,13 +85,13 @@ class Search:
                 yield from self._choose(rows, 0, self._say(rows, cache), cache)
 
     def _read(self, prompts: Sequence[Tensor], cache: TreeCache) -> Tensor:
-        """Compute prompts, padded on the left, into the cache; the logits (n, K, W) behind them, alike for all beams."""
+        """Compute prompts, padded on the left, into the cache; the logits (n, K, W) behind them are all beams'."""
         longest, device = max(map(len, prompts)), cache.device
         embeds = torch.stack([torch.nn.functional.pad(one, (0, 0, longest - len(one), 0)) for one in prompts])
         lengths = torch.tensor([len(one) for one in prompts], device=device)
         mask = (torch.arange(longest, device=device) >= longest - lengths[:, None]).long()
         read = DynamicCache()
-        logits = self.llm(
+        logits: Tensor = self.llm(
             inputs_embeds=embeds,
             attention_mask=mask,
             position_ids=(mask.cumsum(1) - 1).clamp(min=0),

@@ -23,7 +23,7 @@ class _Layer(CacheLayerMixin):
     values: Any
 
     def __init__(self, cache: "TreeCache") -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.cache = cache
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
@@ -59,6 +59,8 @@ class TreeCache(Cache):
     Prompts have at most `longest` tokens, beams say at most `steps`.
     """
 
+    layers: list[Any]
+
     def __init__(self, most_rows: int, beams: int, longest: int, steps: int, device: torch.device) -> None:
         super().__init__(layers=[])
         self.most_rows, self.beams, self.longest, self.steps, self.device = most_rows, beams, longest, steps, device
@@ -83,7 +85,7 @@ class TreeCache(Cache):
         """(R, K) positions of the newest tokens."""
         return (self.prompts + self.said - 1)[:, None].expand(-1, self.beams)
 
-    def take_in(self, prompts: Cache, lengths: Sequence[int]) -> None:
+    def take_in(self, prompts: Any, lengths: Sequence[int]) -> None:
         """Add rows for the prompts of another cache, which are padded on the left; `lengths` are their tokens."""
         if not self.layers:
             self.layers = [self._empty(layer) for layer in prompts.layers]
