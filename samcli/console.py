@@ -31,10 +31,10 @@ def say(message: str, style: str | None = None) -> None:
     stderr.print(for_terminal(message), markup=False, emoji=False, style=style, soft_wrap=True)
 
 
-def say_once(message: str, style: str | None = None) -> None:
-    """Print a line for people, unless this process has printed it before."""
-    if message not in _said:
-        _said.add(message)
+def say_once(message: str, style: str | None = None, *, about: str | None = None) -> None:
+    """Print a line for people, unless this process has printed it, or another line `about` the same, before."""
+    if (about or message) not in _said:
+        _said.add(about or message)
         say(message, style)
 
 

@@ -235,7 +235,7 @@ class SemanticAlignmentModel(nn.Module):
 
     def generate(self, batch: Batch, decoding: DecodingRecipe, streamer: BaseStreamer | None = None) -> Tensor:
         """Answer ids (B, at most `max_length`) in the batch's order, padded on the right."""
-        return as_tensor(self.answers(batch, Asking(decoding, streamer)), self.base.language_model.config)
+        return as_tensor(self.answers(batch, Asking(decoding, streamer)), self.base.language_model)
 
     @torch.no_grad()
     def answers(self, batch: Batch, asking: Asking) -> Iterator[Generated]:
@@ -250,8 +250,7 @@ class SemanticAlignmentModel(nn.Module):
         sequence = join(visual, batch, self.base.get_input_embeddings(), answers=False, pad=pad)
         self._allow_second_look(sequence, batch, embeds)
         try:
-            llm = self.base.language_model
-            yield from generated(llm, llm.config, sequence, asking)
+            yield from generated(self.base.language_model, sequence, asking)
         finally:
             if self.vpgc is not None:
                 self.vpgc.look = None

@@ -9,20 +9,21 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 from transformers.generation.streamers import BaseStreamer
 
-from samcli.model.decoding.rules import end_tokens, first_token
+from samcli.model.decoding.rules import end_tokens, first_token, settings_of
 from samcli.recipe import DecodingRecipe
 
 
 def answers_of_transformers(
-    llm: Any, settings: Any, embeds: Tensor, mask: Tensor, decoding: DecodingRecipe, streamer: BaseStreamer | None
+    llm: Any, embeds: Tensor, mask: Tensor, decoding: DecodingRecipe, streamer: BaseStreamer | None
 ) -> list[list[int]]:
     """The ids of each prompt's answer, its first token first and at most one end last.
 
     Prompts are `embeds` (B, S, D), padded on the side that the model wants, with a mask (B, S).
     """
+    settings = settings_of(llm)
     more: dict[str, Any] = {"streamer": streamer} if streamer is not None else {}
     if not settings.is_encoder_decoder:
-        more["input_ids"] = torch.full((len(embeds), 1), first_token(settings), device=embeds.device)
+        more["input_ids"] = torch.full((len(embeds), 1), first_token(llm), device=embeds.device)
     # generate's own penalty passes over as many of the first ids as the embeddings have padding on the left
     penalty = RepetitionPenaltyLogitsProcessor(decoding.repetition_penalty)
     with own_chance(decoding):
@@ -38,14 +39,15 @@ def answers_of_transformers(
                 repetition_penalty=1.0,
                 length_penalty=decoding.length_penalty,
                 bos_token_id=getattr(settings, "bos_token_id", None),
-                eos_token_id=settings.eos_token_id,
+                eos_token_id=end_tokens(llm) or None,
                 pad_token_id=settings.pad_token_id or 0,
                 decoder_start_token_id=getattr(settings, "decoder_start_token_id", None),
             ),
             logits_processor=LogitsProcessorList([penalty]),
             **more,
         )
-    return [_to_the_end(row, end_tokens(settings)) for row in ids.tolist()]
+    ends = end_tokens(llm)
+    return [_to_the_end(row, ends) for row in ids.tolist()]
 
 
 def chance_settings(decoding: DecodingRecipe) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from samcli.recipe import DecodingRecipe
 
 
 def rules_of(
-    settings: Any, decoding: DecodingRecipe, keys: Sequence[str], device: torch.device, streamer: BaseStreamer | None
+    llm: Any, decoding: DecodingRecipe, keys: Sequence[str], device: torch.device, streamer: BaseStreamer | None
 ) -> BeamSearch | SingleSearch:
-    """Rules for samples of these `keys` and a language model whose configuration is `settings`.
+    """Rules for samples of these `keys` and a language model.
 
     Without beams the `streamer` hears the BOS and every token; it is for one sample.
     """
-    ends, first = end_tokens(settings), first_token(settings)
+    ends, first = end_tokens(llm), first_token(llm)
     processors = processors_of(decoding, ends, device)
     if decoding.beams > 1:
         kind = ReleasedBeams if decoding.rules == "released" else TransformersBeams
@@ -44,16 +44,24 @@ def rules_of(
     return SingleSearch(single, processors)
 
 
-def end_tokens(settings: Any) -> list[int]:
+def end_tokens(llm: Any) -> list[int]:
     """The tokens that end an answer; none where the model knows none, so that answers get as long as they may."""
-    ends = settings.eos_token_id
+    ends = settings_of(llm).eos_token_id
+    if ends is None and llm.generation_config is not None:
+        ends = llm.generation_config.eos_token_id
     return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
 
 
-def first_token(settings: Any) -> int:
+def first_token(llm: Any) -> int:
     """The BOS that answers start with; where the model has none, any will do: it never sees it."""
+    settings = settings_of(llm)
     known = (settings.bos_token_id, settings.pad_token_id, 0)
     return next(one for one in known if one is not None)
+
+
+def settings_of(llm: Any) -> Any:
+    """The configuration of a language model, or of the one in a model that sees."""
+    return llm.config.get_text_config()
 
 
 def processors_of(decoding: DecodingRecipe, ends: Sequence[int], device: torch.device) -> LogitsProcessorList:

@@ -129,6 +129,8 @@ class Search:
             row, is_sound = rows[place], sound[place - first]
             if is_sound and not row.said.over:
                 continue
+            if not is_sound:
+                cache.wipe(place)
             cache.leave(place)
             rows[place] = rows[-1]
             rows.pop()

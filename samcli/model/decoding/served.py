@@ -14,7 +14,7 @@ def why_not_served(llm: Any) -> str | None:
     see all that the mask lets it, and compute a token in the same way whatever stands beside it.
     """
     config = llm.config.get_text_config()
-    if llm.config.is_encoder_decoder:
+    if config.is_encoder_decoder:
         return "it reads with an encoder"
     lacking = [name for name in _NEEDED if name not in inspect.signature(llm.forward).parameters]
     if lacking:

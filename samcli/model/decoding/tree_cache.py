@@ -131,6 +131,11 @@ class TreeCache(Cache):
         """(R, 1, K, columns in use): which of them each beam's newest token sees."""
         return self.visible[:, None, :, : self.used]
 
+    def wipe(self, row: int) -> None:
+        """Forget a sample whose numbers are none: what is hidden counts nothing, but nothing times NaN is NaN."""
+        for layer in self.layers:
+            layer.keys[row], layer.values[row] = 0, 0
+
     def leave(self, row: int) -> None:
         """A sample leaves; the last row takes its place."""
         last = len(self.prompts) - 1

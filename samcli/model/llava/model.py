@@ -138,10 +138,10 @@ class PatchAlignedModel(nn.Module):
 
     def generate(self, batch: Batch, decoding: DecodingRecipe, streamer: BaseStreamer | None = None) -> Tensor:
         """Answer ids (B, at most `max_length`) in the batch's order, padded on the right."""
-        return as_tensor(self.answers(batch, Asking(decoding, streamer)), self.base.config.text_config)
+        return as_tensor(self.answers(batch, Asking(decoding, streamer)), self.base)
 
     @torch.no_grad()
     def answers(self, batch: Batch, asking: Asking) -> Iterator[Generated]:
         """Answers to a batch, in the order in which they are done, as `generated` makes them."""
         sequence = join(self.visual_tokens(batch), batch, self.base.get_input_embeddings(), answers=False, pad="left")
-        yield from generated(self.base, self.base.config.text_config, sequence, asking)
+        yield from generated(self.base, sequence, asking)
