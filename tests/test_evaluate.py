@@ -23,7 +23,7 @@ from samcli.evaluation.entries import Answered, entry_of
 from samcli.evaluation.judging import judge_linking
 from samcli.evaluation.own_answers import OwnAnswers
 from samcli.evaluation.own_subject import OwnSubject as Subject
-from samcli.evaluation.predict import Here, predict
+from samcli.evaluation.predict import Here, in_order, predict
 from samcli.evaluation.predictions import Prediction
 from samcli.evaluation.result_tables import evaluation_table
 from samcli.evaluation.results import not_comparable
@@ -240,6 +240,26 @@ def test_batches_are_halved_when_memory_runs_out(
     patched(monkeypatch, captioner, too_large_for(0))
     with pytest.raises(UserError, match="out of memory with one sample"):
         answer_all(captioner, samples, tmp_path / "q.jsonl")
+
+
+def test_answers_before_memory_ran_out_stay(
+    captioner: Captioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = make_dataset(tmp_path, 9)
+    expected = in_order(OwnAnswers(captioner, "d", GREEDY, 1).to(samples))
+    answers, sizes = captioner.model.answers, []
+
+    def run_out(batch: Batch, asking: Asking) -> Iterator[Generated]:
+        sizes.append((len(batch.image_counts), asking.at_once))
+        for number, one in enumerate(answers(batch, asking)):
+            if len(sizes) == 1 and number == 4:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            yield one
+
+    monkeypatch.setattr(captioner.model, "answers", run_out)
+    found = list(OwnAnswers(captioner, "d", GREEDY, 2).to(samples))
+    assert sizes == [(8, 2), (4, 1), (1, 1)], "what was answered isn't asked again"
+    assert in_order(found) == expected
 
 
 def eval_recipe(base: Path, root: Path, task: str, *datasets: str, **more: Any) -> EvalRecipe:

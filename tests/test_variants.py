@@ -14,6 +14,7 @@ from transformers import InstructBlipForConditionalGeneration
 from samcli.data.batch import IMAGE, Batch
 from samcli.errors import UserError
 from samcli.model.adapter import find_adapter, method_record, save_adapter
+from samcli.model.generate import Asking, as_tensor
 from samcli.model.guidance import Groups
 from samcli.model.language import attention_matrices, reading_layers
 from samcli.model.linear_context import mean_of_others
@@ -184,6 +185,9 @@ def test_padding_and_neighbours_change_nothing(name: str, llm: str, batch: Batch
         alone = model.generate(one, BEAMS)[0]
         assert together[row, : len(alone)].tolist() == alone.tolist()
         assert set(together[row, len(alone) :].tolist()) <= {END, 0}
+    for at_once in (1, 2):
+        some_at_once = model.answers(batch, Asking(BEAMS, at_once=at_once))
+        assert torch.equal(as_tensor(some_at_once, model.base.language_model), together)
 
 
 @contextmanager

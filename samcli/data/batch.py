@@ -1,5 +1,6 @@
 """Ragged batches: all images of a batch in one flat tensor, with the number of images of each sample."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -31,13 +32,15 @@ class Batch:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: value.to(device) for name, value in values.items() if value is not None})
 
-    def part(self, start: int, stop: int) -> "Batch":
-        """The samples from `start` to before `stop`, with their images."""
-        first, end = int(self.image_counts[:start].sum()), int(self.image_counts[:stop].sum())
-        samples, images = slice(start, stop), slice(first, end)
+    def pieces(self, size: int) -> "Iterator[Batch]":
+        """The same samples, `size` at a time."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        cut = {name: images if name in ("pixel_values", "image_embeds") else samples for name in values}
-        return replace(self, **{name: value[cut[name]] for name, value in values.items() if value is not None})
+        first = 0
+        for start in range(0, len(self.image_counts), size):
+            samples = slice(start, start + size)
+            images = slice(first, first := first + int(self.image_counts[samples].sum()))
+            cut = {name: images if name in ("pixel_values", "image_embeds") else samples for name in values}
+            yield replace(self, **{name: value[cut[name]] for name, value in values.items() if value is not None})
 
 
 def pad_right(rows: list[list[int]], fill: int = 0) -> tuple[Tensor, Tensor]:

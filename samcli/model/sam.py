@@ -4,7 +4,7 @@ Shapes: B samples, M images in all, P positions of an image, V vision width, K q
 width.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -240,12 +240,12 @@ class SemanticAlignmentModel(nn.Module):
     @torch.no_grad()
     def answers(self, batch: Batch, asking: Asking) -> Iterator[Generated]:
         """Answers to a batch, in the order in which they are done, as `generated` makes them."""
-        pieces = asking.at_once or len(batch.image_counts)
-        if self.vpgc is not None and pieces < len(batch.image_counts):
-            yield from self._by_pieces(batch, asking, pieces)
+        pieces = list(batch.pieces(asking.at_once or len(batch.image_counts)))
+        if self.vpgc is not None and len(pieces) > 1:
+            yield from self._piece_by_piece(pieces, asking)
             return
-        embeds = self._image_embeds(batch)
-        visual = self.visual_tokens(batch, embeds)
+        embeds = self._image_embeds(batch) if self.vpgc is not None else None
+        visual = torch.cat([self.visual_tokens(piece, embeds) for piece in pieces])
         pad: Side = "left" if is_decoder_only(self.base) else "right"
         sequence = join(visual, batch, self.base.get_input_embeddings(), answers=False, pad=pad)
         self._allow_second_look(sequence, batch, embeds)
@@ -255,12 +255,15 @@ class SemanticAlignmentModel(nn.Module):
             if self.vpgc is not None:
                 self.vpgc.look = None
 
-    def _by_pieces(self, batch: Batch, asking: Asking, size: int) -> Iterator[Generated]:
+    def _piece_by_piece(self, pieces: Sequence[Batch], asking: Asking) -> Iterator[Generated]:
         """VPG-C looks again while a batch is read, so that no sample can begin where another is done."""
-        for start in range(0, len(batch.image_counts), size):
-            keys = asking.keys[start : start + size] if asking.keys is not None else None
-            for one in self.answers(batch.part(start, start + size), replace(asking, keys=keys)):
-                yield replace(one, row=start + one.row)
+        done = 0
+        for piece in pieces:
+            size = len(piece.image_counts)
+            keys = asking.keys[done : done + size] if asking.keys is not None else None
+            for one in self.answers(piece, replace(asking, keys=keys)):
+                yield replace(one, row=done + one.row)
+            done += size
 
 
 def _check_layers(base: InstructBlipForConditionalGeneration, method: MethodRecipe) -> None:
