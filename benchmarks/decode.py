@@ -5,7 +5,8 @@
 A random Llama, 512 wide with 8 layers and 32,000 words, answers random prompts with 64 tokens. Both take turns in one
 process; seconds are medians of the processor's time over its threads, ratios are medians over the rounds. Peaks of
 memory, over what the process with its model held before, come from processes of their own. Last, answers of 8 to 64
-tokens, each next one begun where another is done against batch after batch.
+tokens: the next begun where another is done, batch after batch, and batch after batch of `generate`, which goes on
+until the longest of a batch is done.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from samcli.model.decoding.search import Search
 from samcli.recipe import DecodingRecipe
 
 WIDTH, NEW = 512, 64
-MIXED = (4, 24)  # rows and answers of the part with mixed lengths
+MIXED = (4, 48)  # rows and answers of the part with mixed lengths
 
 
 def main() -> None:
@@ -64,8 +65,9 @@ def main() -> None:
             f"{one['equal']!s:>6}   {one['their_mb']:.0f} MB, {one['our_mb']:.0f} MB: {one['memory']:.2f} times"
         )
     print(
-        f"mixed lengths, {MIXED[0]} rows: {mixed['batches']:.2f} s batch after batch, {mixed['continuous']:.2f} s with "
-        f"the next in place of what is done: {mixed['ratio']:.2f} times"
+        f"{MIXED[1]} answers of mixed lengths, {MIXED[0]} at a time: {mixed['continuous']:.2f} s with the next in place of "
+        f"what is done; {mixed['batches']:.2f} s batch after batch, {mixed['over_batches']:.2f} times; "
+        f"{mixed['theirs']:.2f} s by transformers, {mixed['over_theirs']:.2f} times"
     )
 
 
@@ -140,19 +142,27 @@ def mixed_lengths(decoding: DecodingRecipe, rounds: int) -> dict[str, float]:
             some = slice(start, start + rows)
             search(llm, prompts[some], decoding, most[some], rows)
 
-    both = {"continuous": lambda: search(llm, prompts, decoding, most, rows), "batches": batches}
-    for way in both.values():
-        way()
-    seconds = turns(both, rounds)
+    def theirs() -> None:
+        for start in range(0, count, rows):
+            some = slice(start, start + rows)
+            ways(llm, prompts[some], decoding.model_copy(update={"max_length": max(most[some])}))["theirs"]()
+
+    every = {
+        "continuous": lambda: search(llm, prompts, decoding, most, rows),
+        "batches": batches,
+        "theirs": theirs,
+    }
+    seconds = turns(every, rounds)
     medians = {name: statistics.median(found) for name, found in seconds.items()}
-    return medians | {"ratio": ratio(seconds["batches"], seconds["continuous"])}
+    over = {f"over_{name}": ratio(seconds[name], seconds["continuous"]) for name in ("batches", "theirs")}
+    return medians | over
 
 
-def turns(both: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+def turns(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     """Seconds of every turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in both}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
-        for name, way in both.items():
+        for name, way in ways.items():
             began = time.process_time()
             way()
             seconds[name].append((time.process_time() - began) / torch.get_num_threads())

@@ -31,12 +31,16 @@ class _Layer(CacheLayerMixin):
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Put a step's keys and values (R, H, K, d) into their columns; return all columns in use."""
-        cache = self.cache
-        rows, columns = cache.rows.to(self.keys.device)[:, None], cache.columns.to(self.keys.device)
-        self.keys[rows, :, columns] = key_states.transpose(1, 2)
-        self.values[rows, :, columns] = value_states.transpose(1, 2)
-        used = (slice(len(rows)), slice(None), slice(cache.used))
-        return self.keys[used], self.values[used]
+        rows, used = len(key_states), self.cache.used
+        if self.cache.column is not None:
+            new = slice(self.cache.column, self.cache.column + key_states.shape[2])
+            self.keys[:rows, :, new], self.values[:rows, :, new] = key_states, value_states
+        else:
+            columns = self.cache.columns.to(self.keys.device)
+            row = torch.arange(rows, device=columns.device)[:, None]
+            self.keys[row, :, columns] = key_states.transpose(1, 2)
+            self.values[row, :, columns] = value_states.transpose(1, 2)
+        return self.keys[:rows, :, :used], self.values[:rows, :, :used]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Columns in use; nobody asks, since the mask is given whole."""
@@ -69,16 +73,12 @@ class TreeCache(Cache):
         self.said = torch.zeros_like(self.prompts)  # (R,) steps
         self.visible = torch.zeros(0, beams, self._width, dtype=torch.bool, device=device)  # (R, K, C)
         self.columns = torch.zeros(0, beams, dtype=torch.int64, device=device)  # (R, K) of the newest tokens
+        self.column: int | None = None  # the first of them, where all rows have said as much
         self.used = longest
 
     @property
     def _width(self) -> int:
         return self.longest + self.room * self.beams
-
-    @property
-    def rows(self) -> Tensor:
-        """(R,) numbers of the rows in use."""
-        return torch.arange(len(self.prompts), device=self.device)
 
     @property
     def positions(self) -> Tensor:
@@ -110,10 +110,12 @@ class TreeCache(Cache):
 
     def go_on(self, parents: Tensor) -> None:
         """Make room for a token of each beam, which goes on from one of its row's, `parents` (R, K)."""
-        furthest = int(self.said.max()) + 1
+        least, most = (int(one) for one in self.said.aminmax())
+        furthest = most + 1
         if furthest > self.room:
             self._grow(furthest)
         self.columns = self.longest + self.said[:, None] * self.beams + torch.arange(self.beams, device=self.device)
+        self.column = self.longest + least * self.beams if least == most else None
         self.used = self.longest + furthest * self.beams
         self.visible = self.visible.gather(1, parents[..., None].expand_as(self.visible))
         self.visible.scatter_(2, self.columns[..., None], True)
