@@ -65,7 +65,7 @@ def main() -> None:
             f"{one['equal']!s:>6}   {one['their_mb']:.0f} MB, {one['our_mb']:.0f} MB: {one['memory']:.2f} times"
         )
     print(
-        f"{MIXED[1]} answers of mixed lengths, {MIXED[0]} at a time: {mixed['continuous']:.2f} s with the next in place of "
+        f"{MIXED[1]} answers of mixed lengths, {MIXED[0]} at a time: {mixed['continuous']:.2f} s, the next in place of "
         f"what is done; {mixed['batches']:.2f} s batch after batch, {mixed['over_batches']:.2f} times; "
         f"{mixed['theirs']:.2f} s by transformers, {mixed['over_theirs']:.2f} times"
     )
