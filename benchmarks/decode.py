@@ -111,7 +111,7 @@ def ways(llm: Any, prompts: Tensor, decoding: DecodingRecipe) -> dict[str, Calla
     most = [decoding.max_length] * len(prompts)
     return {
         "ours": lambda: search(llm, prompts, decoding, most, len(prompts)),
-        "theirs": lambda: answers_of_transformers(llm, prompts, mask, decoding, None),
+        "theirs": lambda: [ids or [] for ids in answers_of_transformers(llm, prompts, mask, decoding)],
     }
 
 

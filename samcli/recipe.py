@@ -161,7 +161,7 @@ class DecodingRecipe(Section):
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         _check_lengths(self.min_length, self.max_length)
-        _check_chance(self.beams, self.temperature)
+        _check_chance(self.beams, self.temperature, self.top_p)
         return self
 
 
@@ -189,8 +189,7 @@ class DecodingChanges(Section):
     def _goes_together(self) -> Self:
         if self.min_length is not None and self.max_length is not None:
             _check_lengths(self.min_length, self.max_length)
-        if self.beams is not None and self.temperature is not None:
-            _check_chance(self.beams, self.temperature)
+        _check_chance(self.beams, self.temperature, self.top_p)
         return self
 
     def over(self, own: DecodingRecipe) -> DecodingRecipe:
@@ -198,15 +197,17 @@ class DecodingChanges(Section):
         changed = own.model_copy(update=self.model_dump(exclude_none=True))
         try:
             _check_lengths(changed.min_length, changed.max_length)
-            _check_chance(changed.beams, changed.temperature)
+            _check_chance(changed.beams, changed.temperature, changed.top_p)
         except ValueError as error:
             raise UserError(f"decoding: {error} (one of the two is the model's own)") from error
         return changed
 
 
-def _check_chance(beams: int, temperature: float) -> None:
-    if beams > 1 and temperature:
+def _check_chance(beams: int | None, temperature: float | None, top_p: float | None) -> None:
+    if temperature and beams is not None and beams > 1:
         raise ValueError(f"temperature {temperature}: tokens are drawn by chance with one beam alone, not with {beams}")
+    if temperature == 0 and top_p is not None and top_p < 1:
+        raise ValueError(f"top_p {top_p} is of tokens that are drawn by chance; set temperature above 0")
 
 
 def _check_lengths(least: int, most: int) -> None:

@@ -12,10 +12,11 @@ from hypothesis import strategies as some
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
+from samcli import console
 from samcli.model import generate as generation
 from samcli.model.decoding.beams import ReleasedBeams
 from samcli.model.decoding.by_transformers import answers_of_transformers
-from samcli.model.decoding.room import bytes_of_sample, fitting
+from samcli.model.decoding.room import Sizes, memory_beside
 from samcli.model.decoding.served import why_not_served
 from samcli.model.generate import Asking, Generated, as_tensor, generated
 from samcli.model.sequence import TokenSequence
@@ -96,7 +97,7 @@ def cases(draw: Any) -> Case:
 @given(cases())
 def test_by_transformers_rules_answers_are_those_of_generate(case: Case) -> None:
     embeds, mask = case.sequence.embeds, case.sequence.mask
-    expected = answers_of_transformers(case.llm, embeds, mask, case.decoding, None)
+    expected = answers_of_transformers(case.llm, embeds, mask, case.decoding)
     assert answers(case.llm, case.sequence, **case.decoding.model_dump()) == expected
 
 
@@ -217,6 +218,32 @@ def test_a_model_without_an_end_answers_as_long_as_it_may() -> None:
         assert [len(ids) for ids in answers(llm, prompts(4, 2), beams=beams, max_length=9)] == [9, 9]
 
 
+def test_an_overflow_fails_its_own_sample_however_tokens_are_chosen() -> None:
+    llm, sequence = model(), prompts(4, 5)
+    llm.lm_head.register_forward_hook(lambda _, __, out: out.index_fill(0, torch.tensor([1]), math.inf))
+    for how in ({"beams": 3}, {"beams": 3, "rules": "transformers"}, {"beams": 1, "temperature": 1.0}):
+        found = generated(llm, sequence, Asking(DecodingRecipe(max_length=2, **how)))
+        assert {row: fault is None for row, fault in faults(list(found)).items()} == {0: True, 1: False}
+
+
+def test_where_every_word_is_forbidden_the_first_is_taken() -> None:
+    how = {"beams": 1, "max_length": 12, "no_repeat_ngram": 1, "repetition_penalty": 1.0}
+    llm = model(5)
+    llm.config.eos_token_id = llm.generation_config.eos_token_id = None
+    assert len(answers(llm, prompts(4), **how, temperature=1.0)[0]) == 12
+
+
+def test_what_transformers_draws_depends_on_seed_and_name_too() -> None:
+    llm, sequence = model(scale=4), prompts(5, 5)
+    sequence.embeds[1] = sequence.embeds[0]
+    llm.config.alibi = True
+    how = {"beams": 1, "max_length": 20, "temperature": 1.0}
+    first = answers(llm, sequence, **how, keys=["a", "b"])
+    assert first[0] != first[1]
+    assert answers(llm, sequence, **how, keys=["b", "a"], at_once=1) == first[::-1]
+    assert answers(llm, sequence, **how, keys=["a", "b"], seed=3) != first
+
+
 def faults(found: list[Generated]) -> dict[int, str | None]:
     return {one.row: one.fault for one in found}
 
@@ -234,10 +261,13 @@ def test_a_prompt_longer_than_the_models_positions_fails_alone_and_others_end_th
         as_tensor(iter(found.values()), llm)
 
 
+@pytest.mark.parametrize("searched", [True, False])
+@pytest.mark.parametrize("number", [math.nan, math.inf])
 @pytest.mark.parametrize("beams", [1, 3])
-def test_numbers_that_are_none_fail_their_own_sample(beams: int) -> None:
+def test_numbers_that_are_none_fail_their_own_sample(beams: int, number: float, searched: bool) -> None:
     llm, sequence = model(), prompts(4, 6, 5)
-    sequence.embeds[1, -1] = torch.nan
+    llm.config.alibi = not searched
+    sequence.embeds[1, -1] = number
     asking = Asking(DecodingRecipe(beams=beams, max_length=9), at_once=2)
     found = list(generated(llm, sequence, asking))
     assert {row: fault is None for row, fault in faults(found).items()} == {0: True, 1: False, 2: True}
@@ -252,13 +282,22 @@ def test_a_gpu_answers_as_many_at_a_time_as_fit(
     llm, sequence = model(), prompts(5, 5, 5, 5)
     how = DecodingRecipe(beams=2, max_length=8)
     expected = answers(llm, sequence, **how.model_dump())
-    needed = bytes_of_sample(llm.config, 4, beams=2, prompt=5, steps=7)
-    # keys and values of 2 layers, of prompt and beams; four copies of a step's logits
-    assert needed == 2 * 2 * WIDTH * (5 + 7 * 2) * 4 + 4 * 4 * 2 * 30
-    monkeypatch.setattr(generation, "free_bytes", lambda _: int(needed * 3 / 0.8) + 1)
-    assert answers(llm, sequence, **how.model_dump()) == expected
-    assert "samples under way at a time: 3 with 2 beams each" in capsys.readouterr().err
-    assert fitting(10, of_sample=1000) == 1, "one is tried in any case"
+    sizes = Sizes.of(llm.config, 4)
+    needed = sizes.of_sample(beams=2, prompt=5, steps=7)
+    column = 2 * 2 * WIDTH * 4  # keys and values of 2 layers
+    assert needed == column * (5 + 7 * 2) + 4 * 4 * 2 * 30, "of prompt and beams; four copies of a step's logits"
+    monkeypatch.setattr(generation, "memory_beside", lambda _: int((3 * needed + 4 * 5 * column) / 0.8) + 2)
+    rows: list[list[int]] = []
+    asking = Asking(how, within_memory=True)
+    found = generated(llm, sequence, asking, lambda some, _: rows.append(list(some)))
+    assert [one.ids for one in sorted(found, key=lambda one: one.row)] == expected
+    assert rows == [[0, 1, 2], [3]]
+    assert "samples under way at a time: 3" in capsys.readouterr().err
+    assert sizes.fitting(10, beams=2, prompt=5, steps=7) == 1, "one is tried in any case"
+
+
+def test_without_a_gpu_no_memory_is_counted() -> None:
+    assert memory_beside(model()) is None
 
 
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -287,7 +326,7 @@ def test_decoders_of_every_make_are_served(family: str, attention: str) -> None:
             weight.data.mul_(8)
     assert why_not_served(llm) is None
     sequence, decoding = prompts(3, 6, 5), DecodingRecipe(beams=3, max_length=12, rules="transformers")
-    expected = answers_of_transformers(llm, sequence.embeds, sequence.mask, decoding, None)
+    expected = answers_of_transformers(llm, sequence.embeds, sequence.mask, decoding)
     assert answers(llm, sequence, **decoding.model_dump(), at_once=2) == expected
 
 
@@ -298,6 +337,7 @@ def test_decoders_of_every_make_are_served(family: str, attention: str) -> None:
         ({"sliding_window": 4}, "some of its layers don't see the whole prompt"),
         ({"layer_types": ["full_attention", "sliding_attention"]}, "some of its layers don't see the whole prompt"),
         ({"rope_parameters": {"rope_type": "dynamic"}}, "its positions depend on the longest text of a batch"),
+        ({"attention_layers": ["global", "local"]}, "some of its layers don't see the whole prompt"),
         ({"alibi": True}, "its attention depends on distances in the cache"),
     ],
 )
@@ -309,8 +349,9 @@ def test_what_the_search_cannot_serve_is_told_by_its_reason(changes: dict[str, A
 
 
 def test_what_the_search_cannot_serve_transformers_answers_and_it_is_said_once(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(console, "_said", set())
     llm, sequence = model(), prompts(5, 3, 4)
     expected = answers(llm, sequence, beams=2, max_length=9, rules="transformers")
     llm.config.alibi = True

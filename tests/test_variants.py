@@ -314,6 +314,19 @@ def test_vpgc_acts_on_the_prompt_alone(batch: Batch) -> None:
     assert model.vpgc.look is None
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_vpgc_looks_at_the_images_of_what_is_read(at_once: int, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a sample of the batch can't be answered, and where fewer than all are under way."""
+    model = learnt(SemanticAlignmentModel(textless_base(SIZES), method(vpgc={}))).eval()
+    lengths = joined(batch, "left", answers=False)[0].mask.sum(dim=1).tolist()
+    longest = lengths.index(max(lengths))
+    monkeypatch.setattr(model.base.language_model.config, "max_position_embeddings", max(lengths))
+    found = {one.row: one for one in model.answers(batch, Asking(BEAMS, at_once=at_once))}
+    alone = [next(model.answers(one, Asking(BEAMS))) for one in one_by_one(batch)]
+    assert [row for row, one in found.items() if one.fault is not None] == [longest]
+    assert [found[row].ids for row in range(3)] == [one.ids for one in alone]
+
+
 def replace_lengths(decoding: DecodingRecipe, tokens: int) -> DecodingRecipe:
     return decoding.model_copy(update={"min_length": tokens, "max_length": tokens})
 

@@ -53,6 +53,8 @@ class ApiSubject(OtherSubject):
 
     def engine(self, decoding: DecodingRecipe, usage: Path) -> "ApiEngine":
         """What asks it; what was spent is kept in the file `usage`, over all calls of a run."""
+        if decoding.no_repeat_ngram:
+            raise UserError(f"decoding.no_repeat_ngram: {self.name} is asked without it")
         warn_of_spending(self.recipe)
         return ApiEngine(self.recipe, decoding, Spending(self.recipe, decoding, usage))
 

@@ -146,7 +146,7 @@ class HfAnswers:
             if torch.is_floating_point(value):
                 inputs[key] = value.to(self.loaded.model.dtype)
         penalties = {"length_penalty": self.decoding.length_penalty} if self.decoding.beams > 1 else {}
-        with torch.inference_mode(), own_chance(self.decoding):
+        with torch.inference_mode(), own_chance(self.decoding, self.decoding.seed, self.loaded.model.device):
             ids = self.loaded.model.generate(
                 **inputs,
                 num_beams=self.decoding.beams,

@@ -118,7 +118,7 @@ class OwnAnswers:
         texts = self.captioner.processor.texts(instructions, None, self.captioner.text, declared)
         batch = Batch(torch.tensor(counts), image_embeds=features, **texts).to(self.captioner.device)
         keys = [str(sample.id) for sample in samples]
-        return self.captioner.texts(batch, Asking(self.decoding, keys=keys, at_once=self.size))
+        return self.captioner.texts(batch, Asking(self.decoding, keys=keys, at_once=self.size, within_memory=True))
 
 
 def readable(sample: Sample, processor: Preparation) -> tuple[list[Image.Image], str | None]:

@@ -151,7 +151,7 @@ def _answers_made(
         path = out / PREDICTIONS / f"{name}.jsonl"
         engine = _engine(recipe, subject, name, decoding, out, alone=captioner is not None)
         together = not isinstance(subject, ApiSubject)
-        size = recipe.batch_size * (TOGETHER if isinstance(subject, OwnSubject) and recipe.workers == 1 else 1)
+        size = recipe.batch_size * (TOGETHER if isinstance(subject, OwnSubject) else 1)
         made = predict(engine, name, questions.samples, path, size, cache, together=together)
         answers[name] = _answered(questions, made)
         if invariance and not isinstance(subject, ApiSubject):

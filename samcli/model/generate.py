@@ -1,7 +1,7 @@
 """Answers from embeddings alone: by the search, or by transformers' `generate` where the search can't serve a model."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,12 @@ from transformers.generation.streamers import BaseStreamer
 
 from samcli.console import say_once
 from samcli.errors import UserError
-from samcli.model.decoding.by_transformers import answers_of_transformers
-from samcli.model.decoding.room import bytes_of_sample, fitting, free_bytes
-from samcli.model.decoding.rules import rules_of, settings_of
-from samcli.model.decoding.search import Search
+from samcli.model.decoding.by_transformers import answers_of_transformers, own_chance
+from samcli.model.decoding.room import Sizes, memory_beside
+from samcli.model.decoding.rules import rules_of, seed_of
+from samcli.model.decoding.search import Reading, Search
 from samcli.model.decoding.served import why_not_served
+from samcli.model.decoding.tokens import settings_of
 from samcli.model.sequence import TokenSequence
 from samcli.recipe import DecodingRecipe
 
@@ -28,13 +29,18 @@ class Asking:
 
     `streamer` hears the tokens of a lone sample without beams. `keys` are the samples' names, by which tokens are drawn
     where chance has a say: the same for the same name and seed, whatever is answered beside it. `at_once`: samples
-    under way at a time, None for all of them.
+    under way at a time, None for all of them; `within_memory`: fewer, where a GPU can't hold so many.
     """
 
     decoding: DecodingRecipe
     streamer: BaseStreamer | None = None
     keys: Sequence[str] | None = None
     at_once: int | None = None
+    within_memory: bool = False
+
+    def key(self, row: int) -> str:
+        """A sample's name."""
+        return str(row) if self.keys is None else self.keys[row]
 
 
 @dataclass(frozen=True)
@@ -46,23 +52,24 @@ class Generated:
     fault: str | None = None
 
 
-def generated(llm: Any, sequence: TokenSequence, asking: Asking) -> Iterator[Generated]:
+def generated(llm: Any, sequence: TokenSequence, asking: Asking, reading: Reading | None = None) -> Iterator[Generated]:
     """Answers of a language model to prompts, in the order in which they are done.
 
     A decoder's answers start with a BOS that the model never sees, but that counts in the length and in the repetition
-    penalty; those of a model that reads with an encoder start with its decoder's first id.
+    penalty; those of a model that reads with an encoder start with its decoder's first id. `reading` is told which
+    samples are read next, and with how many tokens each, padding included.
     """
+    room = _room(llm, sequence)
+    for row, tokens in enumerate(room):
+        if tokens < 1:
+            yield Generated(row, [], too_long(int(sequence.mask[row].sum()), settings_of(llm).max_position_embeddings))
+    fitting = {row: tokens for row, tokens in enumerate(room) if tokens > 0}
     reason = why_not_served(llm)
     if reason is None:
-        yield from _searched(llm, sequence, asking)
+        yield from _searched(llm, sequence, asking, fitting, reading)
         return
     say_once(f"answers come from transformers' generate, slower and with its own rules for beams: {reason}")
-    size = asking.at_once or len(sequence.embeds)
-    for start in range(0, len(sequence.embeds), size):
-        some = slice(start, start + size)
-        embeds, mask = sequence.embeds[some], sequence.mask[some]
-        answers = answers_of_transformers(llm, embeds, mask, asking.decoding, asking.streamer)
-        yield from (Generated(start + row, ids) for row, ids in enumerate(answers))
+    yield from _by_transformers(llm, sequence, asking, list(fitting), reading)
 
 
 def as_tensor(answers: Iterator[Generated], llm: Any) -> Tensor:
@@ -75,48 +82,74 @@ def as_tensor(answers: Iterator[Generated], llm: Any) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=settings_of(llm).pad_token_id or 0)
 
 
-def _searched(llm: Any, sequence: TokenSequence, asking: Asking) -> Iterator[Generated]:
-    settings = settings_of(llm)
-    prompts = [embeds[mask.bool()] for embeds, mask in zip(sequence.embeds, sequence.mask, strict=True)]
-    room = [_room(len(prompt), settings) for prompt in prompts]
-    for row, tokens in enumerate(room):
-        if tokens < 1:
-            yield Generated(row, [], too_long(len(prompts[row]), settings.max_position_embeddings))
-    rows = [row for row, tokens in enumerate(room) if tokens > 0]
-    keys = [asking.keys[row] if asking.keys is not None else str(row) for row in rows]
-    streamer = asking.streamer if len(prompts) == 1 else None
-    rules = rules_of(llm, asking.decoding, keys, sequence.embeds.device, streamer)
+def _searched(
+    llm: Any, sequence: TokenSequence, asking: Asking, room: Mapping[int, int], reading: Reading | None
+) -> Iterator[Generated]:
+    """Answers to the samples that there is `room` for, in tokens of an answer."""
+    rows = list(room)
+    prompts = [sequence.embeds[row, sequence.mask[row].bool()] for row in rows]
     most = [min(asking.decoding.max_length, 1 + room[row]) for row in rows]
-    asked = [prompts[row] for row in rows]
-    at_once = _at_once(settings, asked, max(most, default=1), asking)
-    for found in Search(llm, rules).answers(asked, most, at_once):
+    streamer = asking.streamer if len(rows) == 1 and asking.decoding.beams == 1 else None
+    keys = [asking.key(row) for row in rows]
+    search = Search(llm, rules_of(llm, asking.decoding, keys, sequence.embeds.device, streamer))
+    at_once = _at_once(llm, prompts, max(most, default=1), asking)
+
+    def told(samples: Sequence[int], length: int) -> None:
+        if reading is not None:
+            reading([rows[sample] for sample in samples], length)
+
+    for found in search.answers(prompts, most, at_once, told):
         fault = NOT_NUMBERS if found.ids is None else None
         yield Generated(rows[found.sample], found.ids or [], fault)
     if streamer is not None:
         streamer.end()
 
 
-def _at_once(settings: Any, prompts: Sequence[Tensor], most: int, asking: Asking) -> int:
-    """Samples under way at a time: as many as are wanted, or as fit into a GPU's memory."""
+def _by_transformers(
+    llm: Any, sequence: TokenSequence, asking: Asking, rows: Sequence[int], reading: Reading | None
+) -> Iterator[Generated]:
+    decoding = asking.decoding
+    size = 1 if decoding.temperature else asking.at_once or len(rows)  # each draws for itself
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
+        if reading is not None:
+            reading(some, sequence.length)
+        seed = seed_of(decoding, asking.key(some[0]))
+        with own_chance(decoding, seed, sequence.embeds.device):
+            answers = answers_of_transformers(
+                llm, sequence.embeds[some], sequence.mask[some], decoding, asking.streamer if len(rows) == 1 else None
+            )
+        for row, ids in zip(some, answers, strict=True):
+            yield Generated(row, ids or [], NOT_NUMBERS if ids is None else None)
+
+
+def _at_once(llm: Any, prompts: Sequence[Tensor], most: int, asking: Asking) -> int:
+    """Samples under way at a time: as many as are wanted, or as a GPU's memory holds beside the language model.
+
+    By the memory that the GPU has, not by what happens to be free, so that the same command answers the same together.
+    """
     wanted = min(asking.at_once or len(prompts), len(prompts))
-    free = free_bytes(prompts[0].device) if prompts else None
-    if free is None:
+    memory = memory_beside(llm) if asking.within_memory and prompts else None
+    if memory is None:
         return wanted
     beams, longest = asking.decoding.beams, max(map(len, prompts))
-    of_sample = bytes_of_sample(settings, prompts[0].element_size(), beams, longest, most - 1)
-    at_once = min(wanted, fitting(free, of_sample))
+    sizes = Sizes.of(settings_of(llm), prompts[0].element_size())
+    at_once = min(wanted, sizes.fitting(memory, beams, longest, most - 1))
     say_once(
-        f"samples under way at a time: {at_once} with {beams} beams each, for which {at_once * of_sample / 1e9:.1f} of "
-        f"{free / 1e9:.1f} free GB are needed at most",
-        about=f"samples under way at a time: {at_once} of {wanted} with {beams} beams",
+        f"keys and values of up to {sizes.of_sample(beams, longest, most - 1) / 1e6:,.0f} MB a sample with its beams "
+        f"({beams}); memory beside the language model: {memory / 1e9:.1f} GB; samples under way at a time: {at_once}",
+        about=f"samples under way with beams: {beams}",
     )
     return at_once
 
 
-def _room(prompt: int, settings: Any) -> int:
-    """How many tokens a model can say behind a prompt."""
+def _room(llm: Any, sequence: TokenSequence) -> list[int]:
+    """How many tokens a model can say behind each prompt; no bound where a decoder reads the answer alone."""
+    settings = settings_of(llm)
     positions = getattr(settings, "max_position_embeddings", None)
-    return sys.maxsize if positions is None else positions - prompt
+    if positions is None or settings.is_encoder_decoder:
+        return [sys.maxsize] * len(sequence.mask)
+    return [positions - tokens for tokens in sequence.mask.sum(dim=1).tolist()]
 
 
 def too_long(prompt: int, positions: int) -> str:

@@ -5,7 +5,6 @@ width.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -16,6 +15,7 @@ from transformers.generation.streamers import BaseStreamer
 from samcli.data.batch import Batch
 from samcli.errors import UserError
 from samcli.model.answer_loss import decoder_loss, frozen_head_loss
+from samcli.model.decoding.search import Reading
 from samcli.model.generate import Asking, Generated, as_tensor, generated
 from samcli.model.guidance import Groups, Guidance, QFormerInputs, guided_tokens, in_own_numbers, run_layers
 from samcli.model.language import is_decoder_only, reading_layers, transformer_layers
@@ -220,18 +220,21 @@ class SemanticAlignmentModel(nn.Module):
 
     def _allow_second_look(self, sequence: TokenSequence, batch: Batch, image_embeds: Tensor | None) -> None:
         """With VPG-C, lend the language model's middle what it needs to look at the images again."""
-        if self.vpgc is None:
-            return
+        if self.vpgc is not None:
+            self.vpgc.look = self._second_look(sequence, batch, image_embeds)
+
+    def _second_look(self, sequence: TokenSequence, batch: Batch, image_embeds: Tensor | None) -> SecondLook:
         embeds = self._image_embeds(batch) if image_embeds is None else image_embeds
         owner = Groups.of(batch.image_counts).owner
 
-        def outputs(queries: Tensor) -> Tensor:
-            tokens, mask = self._embed_instruction(batch.qformer_ids[owner], batch.qformer_mask[owner], queries)
-            inputs = QFormerInputs(tokens, mask, embeds, self.queries)
+        def outputs(queries: Tensor, images: Tensor) -> Tensor:
+            asked = owner[images]
+            tokens, mask = self._embed_instruction(batch.qformer_ids[asked], batch.qformer_mask[asked], queries)
+            inputs = QFormerInputs(tokens, mask, embeds[images], self.queries)
             qformer = self.base.qformer
             return run_layers(qformer, inputs, tokens, 1, len(qformer.encoder.layer))[:, : self.queries]
 
-        self.vpgc.look = SecondLook(sequence, owner, outputs)
+        return SecondLook(sequence, owner, torch.arange(len(owner), device=owner.device), outputs)
 
     def generate(self, batch: Batch, decoding: DecodingRecipe, streamer: BaseStreamer | None = None) -> Tensor:
         """Answer ids (B, at most `max_length`) in the batch's order, padded on the right."""
@@ -240,30 +243,23 @@ class SemanticAlignmentModel(nn.Module):
     @torch.no_grad()
     def answers(self, batch: Batch, asking: Asking) -> Iterator[Generated]:
         """Answers to a batch, in the order in which they are done, as `generated` makes them."""
-        pieces = list(batch.pieces(asking.at_once or len(batch.image_counts)))
-        if self.vpgc is not None and len(pieces) > 1:
-            yield from self._piece_by_piece(pieces, asking)
-            return
         embeds = self._image_embeds(batch) if self.vpgc is not None else None
-        visual = torch.cat([self.visual_tokens(piece, embeds) for piece in pieces])
+        pieces = batch.pieces(asking.at_once or len(batch.image_counts))
+        visual = torch.cat([self.visual_tokens(piece) for piece in pieces])
         pad: Side = "left" if is_decoder_only(self.base) else "right"
         sequence = join(visual, batch, self.base.get_input_embeddings(), answers=False, pad=pad)
-        self._allow_second_look(sequence, batch, embeds)
+        reading: Reading | None = None
+        if self.vpgc is not None:
+            vpgc, look = self.vpgc, self._second_look(sequence, batch, embeds)
+
+            def reading(rows: Sequence[int], length: int) -> None:
+                vpgc.look = look.of(rows, length)
+
         try:
-            yield from generated(self.base.language_model, sequence, asking)
+            yield from generated(self.base.language_model, sequence, asking, reading)
         finally:
             if self.vpgc is not None:
                 self.vpgc.look = None
-
-    def _piece_by_piece(self, pieces: Sequence[Batch], asking: Asking) -> Iterator[Generated]:
-        """VPG-C looks again while a batch is read, so that no sample can begin where another is done."""
-        done = 0
-        for piece in pieces:
-            size = len(piece.image_counts)
-            keys = asking.keys[done : done + size] if asking.keys is not None else None
-            for one in self.answers(piece, replace(asking, keys=keys)):
-                yield replace(one, row=done + one.row)
-            done += size
 
 
 def _check_layers(base: InstructBlipForConditionalGeneration, method: MethodRecipe) -> None:

@@ -7,7 +7,7 @@ the hidden states of that image's visual tokens. This happens where the prompt i
 Shapes: B samples, M images in all, K query tokens, H Q-Former width, D LLM width, S tokens of a sequence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,26 @@ class SecondLook:
 
     sequence: TokenSequence
     owner: Tensor  # (M,) sample of each image
-    outputs: Callable[[Tensor], Tensor]  # queries of each image (M, K, H) to the Q-Former's query tokens (M, K, H)
+    images: Tensor  # (M,) their places in the batch
+    outputs: Callable[[Tensor, Tensor], Tensor]  # queries (M, K, H) of these images to query tokens (M, K, H)
+
+    def of(self, rows: Sequence[int], length: int) -> "SecondLook":
+        """The same for some samples alone, read with so many tokens a row, padding on the left included."""
+        whole, device = self.sequence, self.owner.device
+        chosen = torch.tensor(rows, device=device)
+        place = torch.full((len(whole.mask),), -1, device=device)
+        place[chosen] = torch.arange(len(rows), device=device)
+        visible, shown = place[whole.visual_rows] >= 0, place[self.owner] >= 0
+        shift = whole.length - length
+        sequence = TokenSequence(
+            embeds=whole.embeds[chosen, shift:],
+            mask=whole.mask[chosen, shift:],
+            labels=whole.labels[chosen, shift:],
+            visual_rows=place[whole.visual_rows][visible],
+            visual_columns=whole.visual_columns[visible] - shift,
+            last_of_prompt=whole.last_of_prompt[chosen] - shift,
+        )
+        return SecondLook(sequence, place[self.owner][shown], self.images[shown], self.outputs)
 
 
 class Vpgc(nn.Module):
@@ -54,10 +73,12 @@ class Vpgc(nn.Module):
     def _before_layer(self, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         hidden: Tensor = inputs[0]
         look = self.look
-        if look is None or hidden.shape[1] != look.sequence.length:
+        if look is None:
             return None
+        if hidden.shape[1] != look.sequence.length:
+            raise RuntimeError(f"{hidden.shape[1]} tokens are read, and {look.sequence.length} were to be looked at")
         if not torch.is_grad_enabled():
-            self.look = None  # the prompt is read once; as many tokens as it has may be generated together later
+            self.look = None  # what is read without gradients is read once; what is generated comes after it
         return (self._with_second_look(hidden, look), *inputs[1:])
 
     def _with_second_look(self, hidden: Tensor, look: SecondLook) -> Tensor:
@@ -67,7 +88,9 @@ class Vpgc(nn.Module):
         beams = len(hidden) // samples
         last = hidden[::beams][torch.arange(samples, device=hidden.device), sequence.last_of_prompt.to(hidden.device)]
         asked = in_own_numbers(self.ask, last.to(look.owner.device))[look.owner]  # (M, H)
-        found = in_own_numbers(self.tell, look.outputs(self.queries.to(asked.dtype) + asked[:, None]))  # (M, K, D)
+        found = in_own_numbers(
+            self.tell, look.outputs(self.queries.to(asked.dtype) + asked[:, None], look.images)
+        )  # (M, K, D)
         places = (sequence.visual_rows.to(hidden.device), sequence.visual_columns.to(hidden.device))
         added = torch.zeros_like(hidden[::beams]).index_put(places, found.flatten(0, 1).to(hidden))
         return hidden + added.repeat_interleave(beams, dim=0)

@@ -5,7 +5,7 @@ ranked than there are beams, so that enough are left when some end.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -28,7 +28,7 @@ class Candidate(NamedTuple):
 class Beams(ABC):
     """K beams of one sample, of which at first only one goes on: all have said the same."""
 
-    def __init__(self, count: int, first: int, ends: Collection[int], most: int, length_penalty: float) -> None:
+    def __init__(self, count: int, first: int, ends: Sequence[int], most: int, length_penalty: float) -> None:
         """`first` is the BOS, `ends` are the tokens that end a beam, `most` is its greatest length, BOS counted."""
         self.count, self.ends, self.most, self.length_penalty = count, ends, most, length_penalty
         self.scores = [0.0] + [NEVER] * (count - 1)
@@ -98,11 +98,11 @@ class ReleasedBeams(Beams):
             self.aside = [*self.aside[:worst], *self.aside[worst + 1 :], (divided, tokens)]
 
     def answer(self) -> list[int]:
-        """See `Beams.answer`; one that is shorter than it may be gets its end back."""
+        """See `Beams.answer`; one that is shorter than it may be ends with the first of the end tokens."""
         if not self.over:
             raise ValueError("the beams still run")
         tokens = sorted(self.aside, key=lambda one: one[0])[-1][1]
-        return tokens if len(tokens) >= self.most else [*tokens, min(self.ends)]
+        return tokens if len(tokens) >= self.most else [*tokens, self.ends[0]]
 
 
 class TransformersBeams(Beams):

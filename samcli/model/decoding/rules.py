@@ -17,6 +17,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from samcli.model.decoding.beams import Beams, BeamSearch, ReleasedBeams, TransformersBeams
 from samcli.model.decoding.single import Single, SingleSearch
+from samcli.model.decoding.tokens import end_tokens, first_token
 from samcli.recipe import DecodingRecipe
 
 
@@ -44,26 +45,6 @@ def rules_of(
     return SingleSearch(single, processors)
 
 
-def end_tokens(llm: Any) -> list[int]:
-    """The tokens that end an answer; none where the model knows none, so that answers get as long as they may."""
-    ends = settings_of(llm).eos_token_id
-    if ends is None and llm.generation_config is not None:
-        ends = llm.generation_config.eos_token_id
-    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-
-
-def first_token(llm: Any) -> int:
-    """The BOS that answers start with; where the model has none, any will do: it never sees it."""
-    settings = settings_of(llm)
-    known = (settings.bos_token_id, settings.pad_token_id, 0)
-    return next(one for one in known if one is not None)
-
-
-def settings_of(llm: Any) -> Any:
-    """The configuration of a language model, or of the one in a model that sees."""
-    return llm.config.get_text_config()
-
-
 def processors_of(decoding: DecodingRecipe, ends: Sequence[int], device: torch.device) -> LogitsProcessorList:
     """What changes scores before tokens are chosen."""
     chosen: list[Any] = []
@@ -82,10 +63,12 @@ def processors_of(decoding: DecodingRecipe, ends: Sequence[int], device: torch.d
 
 def _chance(decoding: DecodingRecipe, key: str) -> torch.Generator | None:
     """Where a sample's tokens are drawn from; None where the likeliest are taken."""
-    if not decoding.temperature:
-        return None
-    digest = hashlib.sha256(f"{decoding.seed} {key}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
+    return torch.Generator().manual_seed(seed_of(decoding, key)) if decoding.temperature else None
+
+
+def seed_of(decoding: DecodingRecipe, key: str) -> int:
+    """What a sample's draws start from: the recipe's seed and its own name."""
+    return int.from_bytes(hashlib.sha256(f"{decoding.seed} {key}".encode()).digest()[:7])
 
 
 def _heard(streamer: BaseStreamer, first: int) -> Callable[[int], None]:

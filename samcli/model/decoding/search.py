@@ -8,7 +8,7 @@ Shapes: n samples, K beams, S prompt tokens, D LLM width, W words of the vocabul
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,13 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from samcli.model.decoding.tokens import settings_of
 from samcli.model.decoding.tree_cache import TreeCache
+
+READ = 4
+"""Prompts that are read together: their keys and values are there twice for a moment."""
+
+Reading = Callable[[Sequence[int], int], None]
 
 
 class Running(Protocol):
@@ -64,11 +70,16 @@ class Search:
 
     def __init__(self, llm: Any, rules: Rules) -> None:
         self.llm, self.rules = llm, rules
-        self.boolean_mask = llm.config._attn_implementation == "sdpa"  # eager adds it, and wants numbers
+        self.boolean_mask = settings_of(llm)._attn_implementation == "sdpa"  # eager adds it, and wants numbers
 
     @torch.no_grad()
-    def answers(self, prompts: Sequence[Tensor], most: Sequence[int], at_once: int) -> Iterator[Found]:
-        """The answers to prompts (S, D), each up to a length, `at_once` of them at a time, as they are done."""
+    def answers(
+        self, prompts: Sequence[Tensor], most: Sequence[int], at_once: int, reading: Reading = lambda _, __: None
+    ) -> Iterator[Found]:
+        """The answers to prompts (S, D), each up to a length, `at_once` of them at a time, as they are done.
+
+        `reading` is told before some are read, and with how many tokens each, padding on the left included.
+        """
         waiting = deque(range(len(prompts)))
         if not waiting:
             return
@@ -77,7 +88,8 @@ class Search:
         rows: list[_Row] = []
         while waiting or rows:
             while waiting and len(rows) < at_once:
-                new = [waiting.popleft() for _ in range(min(len(waiting), at_once - len(rows)))]
+                new = [waiting.popleft() for _ in range(min(len(waiting), at_once - len(rows), READ))]
+                reading(new, max(len(prompts[sample]) for sample in new))
                 logits = self._read([prompts[sample] for sample in new], cache)
                 rows += [_Row(sample, self.rules.begin(sample, most[sample])) for sample in new]
                 yield from self._choose(rows, len(rows) - len(new), logits, cache)
@@ -120,7 +132,7 @@ class Search:
 
     def _choose(self, rows: list[_Row], first: int, logits: Tensor, cache: TreeCache) -> Iterator[Found]:
         """Choose for the rows from the `first` on; those that are done leave `rows` and the cache."""
-        sound = (~logits.isnan().flatten(1).any(dim=1)).tolist()
+        sound = logits.flatten(1).amax(dim=1).isfinite().tolist()  # NaN and infinity come first
         chosen = [place for place, is_sound in enumerate(sound) if is_sound]
         if chosen:
             of_them = logits if len(chosen) == len(sound) else logits[torch.tensor(chosen, device=logits.device)]

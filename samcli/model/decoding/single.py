@@ -29,11 +29,11 @@ class Single:
         self.ends, self.most, self.chance, self.heard = ends, most, chance, heard
         self.over = False
 
-    def step(self, scores: Tensor, likeliest: int) -> None:
-        """Go on with the `likeliest` token, or draw one by the scores (W,) of all words."""
+    def step(self, probabilities: Tensor | None, likeliest: int) -> None:
+        """Go on with the `likeliest` token, or draw one by the probabilities (W,) of all words, if there are any."""
         token = likeliest
-        if self.chance is not None:
-            token = int(torch.multinomial(scores.softmax(dim=-1).cpu(), 1, generator=self.chance))
+        if probabilities is not None and self.chance is not None:
+            token = int(torch.multinomial(probabilities, 1, generator=self.chance))
         self.tokens[0].append(token)
         self.over = token in self.ends or len(self.tokens[0]) >= self.most
         if self.heard is not None:
@@ -56,5 +56,13 @@ class SingleSearch:
     def step(self, running: Sequence[Single], logits: Tensor) -> None:
         """Let every answer go on by the logits (n, 1, W) behind its newest token."""
         scores = processed(self.processors, [one.tokens for one in running], logits.float())[:, 0]
-        for single, row, likeliest in zip(running, scores, scores.argmax(dim=-1).tolist(), strict=True):
-            single.step(row, likeliest)
+        likeliest = scores.argmax(dim=-1).tolist()
+        if all(single.chance is None for single in running):
+            for single, token in zip(running, likeliest, strict=True):
+                single.step(None, token)
+            return
+        # none where every word is forbidden, or where a temperature near 0 leaves no number finite
+        drawable = scores.amax(dim=-1).isfinite().tolist()
+        probabilities = scores.softmax(dim=-1).cpu()
+        for single, row, token, by_chance in zip(running, probabilities, likeliest, drawable, strict=True):
+            single.step(row if by_chance else None, token)

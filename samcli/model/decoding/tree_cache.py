@@ -51,7 +51,7 @@ class _Layer(CacheLayerMixin):
         return self.cache.used
 
     def get_max_length(self) -> int:
-        """None."""
+        """There is none."""
         return -1
 
     get_max_cache_shape = get_max_length  # its name in the first releases of transformers 5
@@ -69,8 +69,8 @@ class TreeCache(Cache):
         super().__init__(layers=[])
         self.most_rows, self.beams, self.longest, self.steps, self.device = most_rows, beams, longest, steps, device
         self.room = min(STEPS, steps)  # steps that there are columns for
-        self.prompts = torch.zeros(0, dtype=torch.int64, device=device)  # (R,) tokens
-        self.said = torch.zeros_like(self.prompts)  # (R,) steps
+        self.prompts: list[int] = []  # tokens, of each row
+        self.said: list[int] = []  # steps
         self.visible = torch.zeros(0, beams, self._width, dtype=torch.bool, device=device)  # (R, K, C)
         self.columns = torch.zeros(0, beams, dtype=torch.int64, device=device)  # (R, K) of the newest tokens
         self.column: int | None = None  # the first of them, where all rows have said as much
@@ -83,7 +83,8 @@ class TreeCache(Cache):
     @property
     def positions(self) -> Tensor:
         """(R, K) positions of the newest tokens."""
-        return (self.prompts + self.said - 1)[:, None].expand(-1, self.beams)
+        newest = [prompt + said - 1 for prompt, said in zip(self.prompts, self.said, strict=True)]
+        return torch.tensor(newest, device=self.device)[:, None].expand(-1, self.beams)
 
     def take_in(self, prompts: Any, lengths: Sequence[int]) -> None:
         """Add rows for the prompts of another cache, which are padded on the left; `lengths` are their tokens."""
@@ -94,10 +95,10 @@ class TreeCache(Cache):
             for place, length in enumerate(lengths):
                 own.keys[first + place, :, :length] = theirs.keys[place, :, -length:]
                 own.values[first + place, :, :length] = theirs.values[place, :, -length:]
-        new = torch.tensor(lengths, device=self.device)
-        self.prompts = torch.cat([self.prompts, new])
-        self.said = torch.cat([self.said, torch.zeros_like(new)])
-        seen = torch.arange(self._width, device=self.device) < new[:, None, None]
+        self.prompts += lengths
+        self.said += [0] * len(lengths)
+        ends = torch.tensor(lengths, device=self.device)[:, None, None]
+        seen = torch.arange(self._width, device=self.device) < ends
         self.visible = torch.cat([self.visible, seen.expand(-1, self.beams, -1)])
 
     def _empty(self, like: Any) -> _Layer:
@@ -110,16 +111,17 @@ class TreeCache(Cache):
 
     def go_on(self, parents: Tensor) -> None:
         """Make room for a token of each beam, which goes on from one of its row's, `parents` (R, K)."""
-        least, most = (int(one) for one in self.said.aminmax())
+        least, most = min(self.said), max(self.said)
         furthest = most + 1
         if furthest > self.room:
             self._grow(furthest)
-        self.columns = self.longest + self.said[:, None] * self.beams + torch.arange(self.beams, device=self.device)
+        first = torch.tensor([self.longest + said * self.beams for said in self.said], device=self.device)
+        self.columns = first[:, None] + torch.arange(self.beams, device=self.device)
         self.column = self.longest + least * self.beams if least == most else None
         self.used = self.longest + furthest * self.beams
         self.visible = self.visible.gather(1, parents[..., None].expand_as(self.visible))
         self.visible.scatter_(2, self.columns[..., None], True)
-        self.said = self.said + 1
+        self.said = [said + 1 for said in self.said]
 
     def _grow(self, wanted: int) -> None:
         self.room = min(self.steps, max(wanted, self.room + max(STEPS, self.room // 2)))
@@ -144,6 +146,7 @@ class TreeCache(Cache):
         if row != last:
             for layer in self.layers:
                 layer.keys[row], layer.values[row] = layer.keys[last], layer.values[last]
-            for own in (self.prompts, self.said, self.visible):
-                own[row] = own[last]
-        self.prompts, self.said, self.visible = self.prompts[:last], self.said[:last], self.visible[:last]
+            self.visible[row] = self.visible[last]
+            self.prompts[row], self.said[row] = self.prompts[last], self.said[last]
+        del self.prompts[last], self.said[last]
+        self.visible = self.visible[:last]

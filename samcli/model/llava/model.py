@@ -143,5 +143,7 @@ class PatchAlignedModel(nn.Module):
     @torch.no_grad()
     def answers(self, batch: Batch, asking: Asking) -> Iterator[Generated]:
         """Answers to a batch, in the order in which they are done, as `generated` makes them."""
-        sequence = join(self.visual_tokens(batch), batch, self.base.get_input_embeddings(), answers=False, pad="left")
+        pieces = batch.pieces(asking.at_once or len(batch.image_counts))
+        visual = torch.cat([self.visual_tokens(piece) for piece in pieces])
+        sequence = join(visual, batch, self.base.get_input_embeddings(), answers=False, pad="left")
         yield from generated(self.base, sequence, asking)

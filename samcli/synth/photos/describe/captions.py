@@ -1,12 +1,14 @@
 """InstructBLIP describes the main object alone, on plain ground, so that no background leaks (the paper's Fig. 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from samcli.errors import UserError
 from samcli.memory import enough_memory
+from samcli.model.captioner import Answered
 from samcli.model.hub import FILES, STAGE, fetch, is_hub_id
 from samcli.recipe_mmlink import DescribeRecipe
 from samcli.synth.photos.canvas import on_ground
@@ -14,7 +16,7 @@ from samcli.synth.photos.describe.wording import tidy_caption
 from samcli.synth.photos.layers import scaled
 from samcli.synth.photos.photographs import cutout
 from samcli.synth.photos.record import Record, Subject, View
-from samcli.synth.photos.stage import Rejected, Setting, for_each
+from samcli.synth.photos.stage import Failed, Rejected, Setting, for_each
 from samcli.synth.photos.texts import read_prompt
 
 _MARGIN = 0.08  # of the longer side, around the object
@@ -51,31 +53,36 @@ class Captions:
         """Caption all open records' main objects; those of one sample together, on an accelerator all at once."""
         shown: list[tuple[Record, list[tuple[View, Image.Image]]]] = []
         for_each(stage, records, lambda record: shown.append((record, self._shown(record))))
+        faults: dict[int, str] = {}
         alone = self._captioner.device.type == "cpu"  # where what is computed depends on nothing but the sample
         for group in [[one] for one in shown] if alone else [shown]:
             pairs = [(record, view, picture) for record, views in group for view, picture in views]
             with enough_memory("describing", "use dtype bfloat16, a smaller chunk or another device"):
                 texts = self._ask([(record, picture) for record, _, picture in pairs])
-            for (_, view, _), text in zip(pairs, texts, strict=True):
-                view.caption = tidy_caption(text).strip(" .")
-        for_each(stage, [record for record, _ in shown], self._check)
+            for (_, view, _), (text, fault) in zip(pairs, texts, strict=True):
+                view.caption = tidy_caption(text or "").strip(" .")
+                faults.update({} if fault is None else {id(view): fault})
+        for_each(stage, [record for record, _ in shown], partial(self._check, faults))
 
     def _shown(self, record: Record) -> list[tuple[View, Image.Image]]:
         if self._setting.kind(record).form == "covers":
             return []
         return [(view, alone_on_ground(self._setting, view.subjects[0])) for view in record.views]
 
-    def _ask(self, shown: Sequence[tuple[Record, Image.Image]]) -> list[str]:
+    def _ask(self, shown: Sequence[tuple[Record, Image.Image]]) -> list[Answered]:
         if not shown:
             return []
         prompts = [self._prompt(record) for record, _ in shown]
-        return self._captioner.answer([picture for _, picture in shown], prompts, self._decoding)
+        return self._captioner.answers([picture for _, picture in shown], prompts, self._decoding)
 
     def _prompt(self, record: Record) -> str:
         record.notes |= {"captioner": self._name, "caption prompt": self._told.name}
         return self._told.text.format(noun=self._setting.noun(record))
 
-    def _check(self, record: Record) -> None:
+    def _check(self, faults: Mapping[int, str], record: Record) -> None:
+        for view in record.views:
+            if id(view) in faults:
+                raise Failed(faults[id(view)])
         if any(view.caption == "" for view in record.views):
             raise Rejected("the captioner said nothing")
 
