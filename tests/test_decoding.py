@@ -103,7 +103,7 @@ def test_by_transformers_rules_answers_are_those_of_generate(case: Case) -> None
 
 def plain_released(llm: Any, prompt: Tensor, decoding: DecodingRecipe) -> list[int]:
     """Beams by the rules of transformers 4.33, told one by one, with everything computed anew at each step."""
-    beams, aside, end = [(0.0, [1])], [], llm.config.eos_token_id
+    beams, aside, ends = [(0.0, [1])], [], llm.config.eos_token_id
     while True:
         ways: list[tuple[float, list[int], int]] = []
         for total, said in beams:
@@ -111,11 +111,13 @@ def plain_released(llm: Any, prompt: Tensor, decoding: DecodingRecipe) -> list[i
             scores = llm(inputs_embeds=torch.cat([prompt, words])[None]).logits[0, -1].log_softmax(-1)
             for word in set(said):
                 scores[word] *= decoding.repetition_penalty
+            if len(said) < decoding.min_length:
+                scores[ends] = -math.inf
             ways += [(total + score, said, word) for word, score in enumerate(scores.tolist())]
-        ways = sorted(ways, key=lambda way: -way[0])[: 2 * decoding.beams]
+        ways = sorted(ways, key=lambda way: -way[0])[: max(2, 1 + len(ends)) * decoding.beams]
         beams = []
         for rank, (total, said, word) in enumerate(ways):
-            if word != end:
+            if word not in ends:
                 beams.append((total, [*said, word]))
             elif rank < decoding.beams:
                 aside.append((total / len(said) ** decoding.length_penalty, said))
@@ -129,10 +131,10 @@ def plain_released(llm: Any, prompt: Tensor, decoding: DecodingRecipe) -> list[i
             aside += [(total / length**decoding.length_penalty, said) for total, said in beams]
             break
     best = max(aside, key=lambda one: one[0])[1]
-    return best if len(best) == decoding.max_length else [*best, end]
+    return best if len(best) == decoding.max_length else [*best, ends[0]]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(
     seed=some.integers(0, 10**6),
     beams=some.integers(2, 5),
@@ -140,13 +142,17 @@ def plain_released(llm: Any, prompt: Tensor, decoding: DecodingRecipe) -> list[i
     repetition=some.sampled_from([1.0, 1.5]),
     length=some.sampled_from([-1.0, 0.0, 1.0, 2.0]),
     at_once=some.integers(1, 3),
+    ends=some.sampled_from([[2], [2], [7, 2, 9]]),
+    least=some.sampled_from([1, 1, 4]),
 )
 @torch.no_grad()
 def test_by_the_released_rules_answers_are_those_of_a_plain_search(
-    seed: int, beams: int, most: int, repetition: float, length: float, at_once: int
+    seed: int, beams: int, most: int, repetition: float, length: float, at_once: int, ends: list[int], least: int
 ) -> None:
     llm, sequence = model(20, seed), prompts(4, 7, 1)
+    llm.config.eos_token_id = ends
     how = {"beams": beams, "max_length": most, "repetition_penalty": repetition, "length_penalty": length}
+    how["min_length"] = min(least, most)
     found = answers(llm, sequence, **how, at_once=at_once)
     alone = [one_of(sequence, row).embeds[0] for row in range(3)]
     assert found == [plain_released(llm, prompt, DecodingRecipe(**how)) for prompt in alone]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from samcli.errors import UserError
-from samcli.model.captioner import Captioner
+from samcli.model.captioner import Answered, Captioner
 from samcli.recipe import DecodingRecipe
 from samcli.recipe_mmlink import MmlinkRecipe
 from samcli.synth.cutout import NEUTRAL
@@ -474,11 +474,13 @@ def test_captions_are_tidied_and_the_one_that_others_confirm_is_told(
     said = ["The image shows a red sofa with a zebra on a grey background.", "there is a red sofa"]
     asked: list[tuple[int, list[str]]] = []
 
-    def answer(_: Captioner, groups: list[Image.Image], prompts: list[str], decoding: DecodingRecipe) -> list[str]:
+    def answers(
+        _: Captioner, groups: list[Image.Image], prompts: list[str], decoding: DecodingRecipe
+    ) -> list[Answered]:
         asked.append((decoding.max_length, prompts))
-        return said[: len(groups)]
+        return [(text, None) for text in said[: len(groups)]]
 
-    monkeypatch.setattr(Captioner, "answer", answer)
+    monkeypatch.setattr(Captioner, "answers", answers)
     one = described(
         photos, record(photos, "furniture", description="old"), describe={"captioner": small, "answer_tokens": 9}
     )
@@ -487,6 +489,19 @@ def test_captions_are_tidied_and_the_one_that_others_confirm_is_told(
     assert "a red sofa" in one.answer
     assert "zebra" not in one.answer
     assert one.notes["facts"] == "a red sofa with a zebra; a red sofa; its source says: old"
+
+
+def test_a_caption_that_fails_is_tried_again_and_says_why(
+    photos: PhotoRun, small: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(_: Captioner, groups: list[Image.Image], *__: Any) -> list[Answered]:
+        return [("a red sofa", None), (None, "its numbers are none")][: len(groups)]
+
+    monkeypatch.setattr(Captioner, "answers", answers)
+    one = record(photos, "furniture")
+    Describe(setting(photos, describe={"captioner": small}))([one])
+    assert one.failed == Verdict(stage="describe", reason="its numbers are none")
+    assert one.rejected is None
 
 
 def test_captions_do_not_depend_on_what_is_captioned_beside(photos: PhotoRun) -> None:

@@ -21,7 +21,7 @@ from samcli.evaluation import tasks
 from samcli.evaluation.control import control_rates, shuffle_links
 from samcli.evaluation.entries import Answered, entry_of
 from samcli.evaluation.judging import judge_linking
-from samcli.evaluation.own_answers import OwnAnswers
+from samcli.evaluation.own_answers import TOGETHER, OwnAnswers
 from samcli.evaluation.own_subject import OwnSubject as Subject
 from samcli.evaluation.predict import Here, in_order, predict
 from samcli.evaluation.predictions import Prediction
@@ -111,6 +111,22 @@ def test_a_stopped_prediction_goes_on_to_the_same_answers(kept: int, captioner: 
     assert [one.text for one in answer_all(captioner, samples, torn)] == [one.text for one in predictions]
     assert without_seconds(torn) == without_seconds(whole)
     assert len({one.text for one in predictions}) > 1
+
+
+def test_a_prediction_stopped_while_several_batches_are_asked_goes_on_to_the_same_answers(
+    captioner: Captioner, tmp_path: Path
+) -> None:
+    samples = make_dataset(tmp_path, 10)
+
+    def ask(path: Path) -> list[Prediction]:
+        return predict(Here(lambda: OwnAnswers(captioner, "d", GREEDY, 2)), "d", samples, path, 2 * TOGETHER)
+
+    whole, torn = tmp_path / "whole.jsonl", tmp_path / "torn.jsonl"
+    made = ask(whole)
+    assert [one.text for one in made] == [one.text for one in answer_all(captioner, samples, tmp_path / "p.jsonl")]
+    torn.write_text("".join(whole.read_text().splitlines(keepends=True)[:3]))
+    ask(torn)
+    assert without_seconds(torn) == without_seconds(whole)
 
 
 def test_answers_equal_the_captioners_own(captioner: Captioner, tmp_path: Path) -> None:
