@@ -45,6 +45,7 @@ def run_caption(
     batch_size: int | None = None,
     beams: int | None = None,
     max_length: int | None = None,
+    seed: int | None = None,
 ) -> None:
     """Do what `sam caption` was asked: print the answer, or write the answers of `batch` to `out`.
 
@@ -55,7 +56,8 @@ def run_caption(
     if batch is None and (image_root is not None or batch_size is not None):
         raise UserError("--image-root and --batch-size are for --batch FILE.jsonl: leave them out")
     given: dict[str, Any] = {"model.base": model, "model.device": device, "model.dtype": dtype}
-    given |= {"decoding.beams": beams, "decoding.max_length": max_length, "batch_size": batch_size}
+    given |= {"decoding.beams": beams, "decoding.max_length": max_length, "decoding.seed": seed}
+    given |= {"batch_size": batch_size}
     flags = load_with_flags(_Flags, None, settings, given)
     root = Path(image_root).expanduser() if image_root else None
     if batch is not None:

@@ -63,7 +63,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done,
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N, mps or spread (over all GPUs).")]
 Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16, for the frozen parts.")]
 BatchSize = Annotated[int | None, typer.Option(help="Samples at once.")]
-Beams = Annotated[int | None, typer.Option(help="Beams; with one, text appears as it is generated.")]
+Beams = Annotated[
+    int | None, typer.Option(help="Beams; 1 is greedy, and an answer that is printed appears as it is made.")
+]
 MaxLength = Annotated[int | None, typer.Option(help="Longest answer, tokens.")]
 WithoutUse = typer.Option(help="Taken by every command; it changes nothing here.")
 Seed = Annotated[int | None, typer.Option(help="Seed of everything left to chance.")]
@@ -352,7 +354,7 @@ def evaluate(
         many = _recipe(schema, recipe, settings, flags_of(kind, schema.model_fields, flags))
         _print(run_many(many, out or _default_out(recipe), overwrite=overwrite, report=report, form=form))
         return
-    resolved = _recipe(EvalRecipe, recipe, settings, flags)
+    resolved = _recipe(EvalRecipe, recipe, settings, flags | {"decoding.seed": seed})
     of_the_model: dict[str, Any] = {"--model": model, "--adapter": adapter, "--device": device, "--dtype": dtype}
     of_the_model |= {"--batch-size": batch_size, "--beams": beams, "--max-length": max_length}
     of_the_model |= {"--workers": workers, "--engine": engine, "--check-invariance": check_invariance or None}
@@ -466,14 +468,18 @@ def caption(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="How the model is loaded, such as model.llm_bits=4."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="How the model is loaded and answers are made: model.llm_bits=4, decoding.temperature=0.7.",
+        ),
     ] = None,
     device: Device = None,
     dtype: Dtype = None,
     batch_size: BatchSize = None,
     beams: Beams = None,
     max_length: MaxLength = None,
-    seed: Annotated[int | None, WithoutUse] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of what is drawn, with decoding.temperature.")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -500,6 +506,7 @@ def caption(
         batch_size=batch_size,
         beams=beams,
         max_length=max_length,
+        seed=seed,
     )
 
 

@@ -142,6 +142,13 @@ class ValidationRecipe(Section):
 BeamRules = Literal["released", "transformers"]
 _RULES = "when beams end and how they compare: as the release's, or as generate of transformers 5"
 _TOP_P = "only the likeliest tokens are drawn, up to this share of probability"
+_NGRAM = "no run of so many tokens comes twice in an answer"
+_TEMPERATURE = (
+    "above 0, tokens are drawn by chance, with one beam alone: near 0 the likely ones, above 1 more of the others; "
+    "0: always the likeliest"
+)
+_DRAWN = "of what is drawn, together with the sample's id"
+_COLDEST = 1e-3  # below, scores divided by it overflow
 
 
 class DecodingRecipe(Section):
@@ -153,10 +160,10 @@ class DecodingRecipe(Section):
     repetition_penalty: Annotated[float, Field(gt=0)] = Field(1.5, description="over BOS and generated tokens")
     length_penalty: float = Field(1.0, description="exponent of a beam's length; 1 is the mean log-probability")
     rules: BeamRules = Field("released", description=_RULES)
-    no_repeat_ngram: int = Field(0, ge=0, description="so many tokens in a row come once in an answer; 0: any number")
-    temperature: float = Field(0.0, ge=0, description="tokens are drawn by chance, sharper below 1; 0: they aren't")
+    no_repeat_ngram: int = Field(0, ge=0, description=f"{_NGRAM}; 0: any may")
+    temperature: float = Field(0.0, ge=0, description=_TEMPERATURE)
     top_p: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description=_TOP_P)
-    seed: int = Field(0, ge=0, description="of what is drawn, with each sample's own name")
+    seed: int = Field(0, ge=0, description=_DRAWN)
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -164,26 +171,37 @@ class DecodingRecipe(Section):
         _check_chance(self.beams, self.temperature, self.top_p)
         return self
 
+    def in_effect(self) -> "DecodingRecipe":
+        """The same answers, with what changes none of them at its default."""
+        without_chance = () if self.temperature else ("top_p", "seed")
+        without_beams = () if self.beams > 1 else ("rules", "length_penalty")
+        idle = {name: type(self).model_fields[name].default for name in (*without_chance, *without_beams)}
+        return self.model_copy(update=idle)
+
+    def in_words(self) -> str:
+        """In what it differs from the released way."""
+        released = type(self)()
+        changed = [f"{name} {value}" for name, value in self if value != getattr(released, name)]
+        return ", ".join(changed) or "as released"
+
 
 class DecodingChanges(Section):
     """What is generated otherwise than the model's own way; null leaves it."""
 
     beams: Positive | None = Field(None, description="beams; null: the model's own (released: 5, tiny: 1)")
-    max_length: Annotated[int, Field(gt=1)] | None = Field(None, description="tokens; null: own (256, tiny: 64)")
+    max_length: Annotated[int, Field(gt=1)] | None = Field(
+        None, description="tokens counting BOS; null: the model's own (released: 256, tiny: 64)"
+    )
     min_length: Positive | None = Field(None, description="tokens counting BOS; null: the model's own (1)")
     repetition_penalty: Annotated[float, Field(gt=0)] | None = Field(
         None, description="null: the model's own (released: 1.5, tiny: 1.0)"
     )
     length_penalty: float | None = Field(None, description="exponent of a beam's length; null: the model's own (1)")
     rules: BeamRules | None = Field(None, description=f"{_RULES}; null: the model's own (released)")
-    no_repeat_ngram: int | None = Field(
-        None, ge=0, description="so many tokens in a row come once; null: the model's own (0, any number)"
-    )
-    temperature: float | None = Field(
-        None, ge=0, description="tokens are drawn by chance, 0: they aren't; null: the model's own (0)"
-    )
+    no_repeat_ngram: int | None = Field(None, ge=0, description=f"{_NGRAM}; null: the model's own (0, any may)")
+    temperature: float | None = Field(None, ge=0, description=f"{_TEMPERATURE}; null: the model's own (0)")
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description=f"{_TOP_P}; null: own (1)")
-    seed: int | None = Field(None, ge=0, description="of what is drawn; null: the model's own (0)")
+    seed: int | None = Field(None, ge=0, description=f"{_DRAWN}; null: the model's own (0)")
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -200,12 +218,17 @@ class DecodingChanges(Section):
             _check_chance(changed.beams, changed.temperature, changed.top_p)
         except ValueError as error:
             raise UserError(f"decoding: {error} (one of the two is the model's own)") from error
-        return changed
+        return changed.in_effect()
 
 
 def _check_chance(beams: int | None, temperature: float | None, top_p: float | None) -> None:
+    if temperature and temperature < _COLDEST:
+        raise ValueError(f"temperature {temperature:g} must be 0, or at least {_COLDEST:g}")
     if temperature and beams is not None and beams > 1:
-        raise ValueError(f"temperature {temperature}: tokens are drawn by chance with one beam alone, not with {beams}")
+        raise ValueError(
+            f"temperature {temperature}: tokens are drawn by chance with one beam alone, not with {beams}; "
+            "set beams to 1 or temperature to 0"
+        )
     if temperature == 0 and top_p is not None and top_p < 1:
         raise ValueError(f"top_p {top_p} is of tokens that are drawn by chance; set temperature above 0")
 

@@ -118,7 +118,8 @@ def _kind(schema: type[BaseModel]) -> str:
         parts += [table] if names == [""] else [f"### {kind}: {', '.join(f'`{name}`' for name in names)}", table]
     for name, field in schema.model_fields.items():
         for inner in (leaf for leaf in leaves(field.annotation) if section_of(field) is None and _is_section(leaf)):
-            parts += [f"### {kind}: each of `{name}`", _table([_row(key) for key in describe_fields(inner)])]
+            rows = [(f"`{key.path}`", *_row(key)[1:]) for key in describe_fields(inner)]
+            parts += [f"### {kind}: each of `{name}`", _table(rows)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -294,7 +294,9 @@ def test_results_have_the_shape_that_scripts_rely_on(
     results = evaluate(recipe, out)
     assert list(results) == ["task", "protocol", "signature", "models", "datasets", "average"]
     scores = {"datasets": results["datasets"], "average": results["average"]}
-    assert results["models"] == {str(base): {**scores, "weights": {"base": weights_hash(base)}}}
+    decoding = "beams 1, max_length 8, repetition_penalty 1.0"
+    model = {**scores, "weights": {"base": weights_hash(base)}, "decoding": decoding}
+    assert results["models"] == {str(base): model}
     entry = results["datasets"]["AESOP"]
     assert (entry["n"], entry["failed"], entry["failed_ids"]) == (6, 1, ["2"])
     assert entry["not_comparable"] == ["6 samples instead of 500", "decoding", "1 failed"]

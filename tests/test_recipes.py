@@ -210,3 +210,29 @@ def test_types_and_limits_in_words() -> None:
         "free": "keys and values",
         "on": "`true` or `false`",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"temperature": 1e-40, "beams": 1}, "temperature 1e-40 must be 0, or at least 0.001"),
+        ({"temperature": 0.7, "beams": 3}, "with one beam alone, not with 3; set beams to 1 or temperature to 0"),
+        ({"beams": 1, "top_p": 0.5}, "top_p 0.5 is of tokens that are drawn by chance; set temperature above 0"),
+        ({"min_length": 9, "max_length": 8}, "min_length 9 must not be above max_length 8"),
+    ],
+)
+def test_ways_of_decoding_that_go_together_with_nothing_are_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        DecodingRecipe.model_validate(given)
+    with pytest.raises((ValidationError, UserError), match=said):
+        DecodingChanges.model_validate(given).over(DecodingRecipe())
+
+
+def test_what_changes_no_answer_changes_no_record_of_how_it_was_made() -> None:
+    greedy = DecodingRecipe(beams=1)
+    idle = DecodingChanges(seed=4, rules="transformers", length_penalty=2)
+    assert idle.over(greedy) == greedy
+    drawn = DecodingChanges(seed=4, temperature=0.7, top_p=0.9).over(greedy)
+    assert drawn.in_words() == "beams 1, temperature 0.7, top_p 0.9, seed 4"
+    assert DecodingChanges(rules="transformers").over(DecodingRecipe()).in_words() == "rules transformers"
+    assert DecodingRecipe().in_words() == "as released"

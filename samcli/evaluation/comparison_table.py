@@ -122,6 +122,10 @@ def _notes(results: Json, published: bool) -> list[str]:
     for name, model in results["models"].items():
         empty = sum(entry.get("empty", 0) for entry in model["datasets"].values())
         notes += [f"{name}: {empty} answers are empty, and score 0"] if empty else []
+    ways = {name: model["decoding"] for name, model in results["models"].items() if "decoding" in model}
+    notes += [
+        f"decoding of {', '.join(n for n in ways if ways[n] == way)}: {way}" for way in dict.fromkeys(ways.values())
+    ]
     if published:
         notes.append(f"published: {PAPER}, Tables 2 and 4")
         for name, model in results["models"].items():

@@ -177,6 +177,7 @@ def _averages(results: Json, names: list[str], metrics: list[str]) -> list[list[
 def _notes(results: Json, names: list[str], rows: list[list[Cell]]) -> list[str]:
     notes = ["in brackets: 95 % intervals over samples", str(results.get("signature", ""))]
     empty = sum(entry.get("empty", 0) for model in results["models"].values() for entry in model["datasets"].values())
+    notes += [f"decoding: {model['decoding']}" for model in results["models"].values() if "decoding" in model]
     notes += [f"{empty} answers are empty, and score 0"] if empty else []
     if any(row[-1] != _OURS for row in rows):
         notes.append(f"published: {PAPER}, Tables 2 and 4")

@@ -62,7 +62,13 @@ def results_of(
     how += f"|control:{recipe.control}" if recipe.control else ""
     head = {"task": recipe.task, "protocol": protocol, "signature": how}
     head |= {"baseline": earlier[0]} if earlier is not None else {}
-    more = {"weights": dict(source.weights), "world": source.world, "control": recipe.control}
+    decoding = source.decoding.in_words() if source.decoding is not None else None
+    more = {
+        "weights": dict(source.weights),
+        "world": source.world,
+        "control": recipe.control,
+        "decoding": decoding,
+    }
     model = found | {key: value for key, value in more.items() if value}
     return {**head, "models": {source.model + LABELS[recipe.control]: model}, **found}
 

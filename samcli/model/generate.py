@@ -89,6 +89,13 @@ def _searched(
     rows = list(room)
     prompts = [sequence.embeds[row, sequence.mask[row].bool()] for row in rows]
     most = [min(asking.decoding.max_length, 1 + room[row]) for row in rows]
+    if most and min(most) < asking.decoding.max_length:
+        say_once(
+            f"answers may be cut: behind the longest prompt there is room for {min(most) - 1} tokens instead of "
+            f"{asking.decoding.max_length - 1}, as the language model has "
+            f"{settings_of(llm).max_position_embeddings:,} positions",
+            about="answers may be cut",
+        )
     streamer = asking.streamer if len(rows) == 1 and asking.decoding.beams == 1 else None
     keys = [asking.key(row) for row in rows]
     search = Search(llm, rules_of(llm, asking.decoding, keys, sequence.embeds.device, streamer))
