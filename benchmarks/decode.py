@@ -66,7 +66,8 @@ def main() -> None:
         )
     print(
         f"{MIXED[1]} answers of mixed lengths, {MIXED[0]} at a time: {mixed['continuous']:.2f} s, the next in place of "
-        f"what is done; {mixed['batches']:.2f} s batch after batch, {mixed['over_batches']:.2f} times; "
+        f"what is done; {mixed['batches']:.2f} s batch after batch, {mixed['over_batches']:.2f} times with "
+        f"{mixed['steps_batches']} steps instead of {mixed['steps_continuous']}; "
         f"{mixed['theirs']:.2f} s by transformers, {mixed['over_theirs']:.2f} times"
     )
 
@@ -152,10 +153,21 @@ def mixed_lengths(decoding: DecodingRecipe, rounds: int) -> dict[str, float]:
         "batches": batches,
         "theirs": theirs,
     }
+    steps = {f"steps_{name}": calls(llm, every[name], decoding.beams) for name in ("continuous", "batches")}
     seconds = turns(every, rounds)
     medians = {name: statistics.median(found) for name, found in seconds.items()}
     over = {f"over_{name}": ratio(seconds[name], seconds["continuous"]) for name in ("batches", "theirs")}
-    return medians | over
+    return medians | over | steps
+
+
+def calls(llm: Any, way: Callable[[], Any], tokens: int) -> int:
+    """How often a way computes so many tokens a sample at once, as in a step of all beams."""
+    seen: list[int] = []
+    with torch.no_grad():
+        handle = llm.get_input_embeddings().register_forward_hook(lambda _, __, made: seen.append(made.shape[1]))
+        way()
+        handle.remove()
+    return seen.count(tokens)
 
 
 def turns(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:

@@ -201,11 +201,19 @@ def _check_answers(out: Path, records: list[Any], blank: dict[str, dict[str, Any
         if differing:
             key = differing[0]
             raise UserError(
-                f"{out} holds answers made otherwise: {key} of request {expected['id']} was "
-                f"{json.dumps(record[key])}, now {json.dumps(expected[key])}; name another --out, or remove it"
+                f"{out} holds answers made otherwise: {_difference(key, record[key], expected[key], expected['id'])}; "
+                "name another --out, or remove it"
             )
         done[str(record["id"])] = record
     return done
+
+
+def _difference(key: str, was: Any, now: Any, request: Any) -> str:
+    """What of a record is otherwise; of one that has keys itself, only those that differ."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        parts = [part for part in now if was.get(part) != now[part]] or [part for part in was if part not in now]
+        key, was, now = f"{key}.{parts[0]}", was.get(parts[0]), now.get(parts[0])
+    return f"{key} of request {request} was {json.dumps(was)}, now {json.dumps(now)}"
 
 
 def _answer(

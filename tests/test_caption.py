@@ -364,14 +364,14 @@ def test_answers_to_something_else(captioner: Captioner, images: list[Path], tmp
 
 
 @pytest.mark.parametrize(
-    ("change", "key"), [({"name": "other"}, "model"), ({"adapter": "other"}, "adapter"), ({}, "decoding")]
+    ("change", "key"), [({"name": "other"}, "model"), ({"adapter": "other"}, "adapter"), ({}, "decoding.beams")]
 )
 def test_answers_made_otherwise(
     captioner: Captioner, images: list[Path], tmp_path: Path, change: dict[str, Any], key: str
 ) -> None:
     requests, out = write(tmp_path, request()), tmp_path / "out.jsonl"
     caption_batch(captioner, requests, out, GREEDY)
-    decoding = BEAMS if key == "decoding" else GREEDY
+    decoding = GREEDY if change else BEAMS
     message = refusal(replace(captioner, **change), requests, out, decoding=decoding)
     assert message.startswith(f"{out} holds answers made otherwise: {key} of request 1 was ")
 
@@ -387,12 +387,16 @@ def test_answers_of_other_weights_under_the_same_names(
     caption_batch(adapted, requests, out, GREEDY)
     with torch.no_grad():
         next(parameter for _, parameter in trained.trained_parameters()).add_(1)
-    assert refusal(adapted, requests, out).startswith(f"{out} holds answers made otherwise: weights of request 1 was ")
+    assert refusal(adapted, requests, out).startswith(
+        f"{out} holds answers made otherwise: weights.adapter of request 1 was "
+    )
     out.unlink()
     caption_batch(bare, requests, out, GREEDY)
     shutil.copy(save_small(tmp_path / "other", SIZES, seed=1) / "model.safetensors", here)
     other = load_model(str(here), "none", device="cpu")
-    assert refusal(other, requests, out).startswith(f"{out} holds answers made otherwise: weights of request 1 was ")
+    assert refusal(other, requests, out).startswith(
+        f"{out} holds answers made otherwise: weights.base of request 1 was "
+    )
 
 
 def test_answers_of_the_same_weights_in_other_numbers(model: Path, images: list[Path], tmp_path: Path) -> None:
