@@ -62,7 +62,7 @@ def generated(llm: Any, sequence: TokenSequence, asking: Asking, reading: Readin
     room = _room(llm, sequence)
     for row, tokens in enumerate(room):
         if tokens < 1:
-            yield Generated(row, [], too_long(int(sequence.mask[row].sum()), settings_of(llm).max_position_embeddings))
+            yield Generated(row, [], _too_long(int(sequence.mask[row].sum()), settings_of(llm).max_position_embeddings))
     fitting = {row: tokens for row, tokens in enumerate(room) if tokens > 0}
     reason = why_not_served(llm)
     if reason is None:
@@ -159,7 +159,7 @@ def _room(llm: Any, sequence: TokenSequence) -> list[int]:
     return [positions - tokens for tokens in sequence.mask.sum(dim=1).tolist()]
 
 
-def too_long(prompt: int, positions: int) -> str:
+def _too_long(prompt: int, positions: int) -> str:
     """Says that a prompt leaves no room for an answer."""
     return (
         f"the prompt is {prompt:,} tokens long, with those of its images, and the language model has {positions:,} "

@@ -61,7 +61,7 @@ class SingleSearch:
             for single, token in zip(running, likeliest, strict=True):
                 single.step(None, token)
             return
-        # none where every word is forbidden, or where a temperature near 0 leaves no number finite
+        # none where every word is forbidden
         drawable = scores.amax(dim=-1).isfinite().tolist()
         probabilities = scores.softmax(dim=-1).cpu()
         for single, row, token, by_chance in zip(running, probabilities, likeliest, drawable, strict=True):
