@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from samcli.evaluation.published import PAPER, published_rows
-from samcli.evaluation.result_tables import METRICS, own_measure, reasons_against, tasks_datasets
+from samcli.evaluation.result_tables import METRICS, decoding_notes, own_measure, reasons_against, tasks_datasets
 from samcli.evaluation.tables import Cell, Measure, Table
 
 Json = Mapping[str, Any]
@@ -122,10 +122,7 @@ def _notes(results: Json, published: bool) -> list[str]:
     for name, model in results["models"].items():
         empty = sum(entry.get("empty", 0) for entry in model["datasets"].values())
         notes += [f"{name}: {empty} answers are empty, and score 0"] if empty else []
-    ways = {name: model["decoding"] for name, model in results["models"].items() if "decoding" in model}
-    notes += [
-        f"decoding of {', '.join(n for n in ways if ways[n] == way)}: {way}" for way in dict.fromkeys(ways.values())
-    ]
+    notes += decoding_notes(results["models"])
     if published:
         notes.append(f"published: {PAPER}, Tables 2 and 4")
         for name, model in results["models"].items():

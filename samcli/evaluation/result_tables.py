@@ -174,10 +174,19 @@ def _averages(results: Json, names: list[str], metrics: list[str]) -> list[list[
     return rows
 
 
+def decoding_notes(models: Json) -> list[str]:
+    """How each model's answers were made, where that is known; those of one way together."""
+    ways = {name: model["decoding"] for name, model in models.items() if "decoding" in model}
+    if len(models) == 1:
+        return [f"decoding: {way}" for way in ways.values()]
+    alike = {way: ", ".join(name for name in ways if ways[name] == way) for way in ways.values()}
+    return [f"decoding of {names}: {way}" for way, names in alike.items()]
+
+
 def _notes(results: Json, names: list[str], rows: list[list[Cell]]) -> list[str]:
     notes = ["in brackets: 95 % intervals over samples", str(results.get("signature", ""))]
     empty = sum(entry.get("empty", 0) for model in results["models"].values() for entry in model["datasets"].values())
-    notes += [f"decoding: {model['decoding']}" for model in results["models"].values() if "decoding" in model]
+    notes += decoding_notes(results["models"])
     notes += [f"{empty} answers are empty, and score 0"] if empty else []
     if any(row[-1] != _OURS for row in rows):
         notes.append(f"published: {PAPER}, Tables 2 and 4")

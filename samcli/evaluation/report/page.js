@@ -185,7 +185,7 @@ function options(id, names) {
 
 function begin() {
   document.title = find("title").textContent = data.title;
-  find("about").textContent = [data.signature, `sam ${data.version}`, ...data.left_out.map((line) => `left out: ${line}`)].join(" · ");
+  find("about").textContent = [data.signature, `sam ${data.version}`, ...data.decoding, ...data.left_out.map((line) => `left out: ${line}`)].join(" · ");
   const names = data.datasets.map((dataset) => dataset.name);
   find("tables").replaceChildren(...names.map(scoreTable));
   find("plots").replaceChildren(...names.flatMap((name) => data.metrics.map((metric) => intervalPlot(name, metric))));

@@ -18,7 +18,7 @@ from samcli.data.image import open_image
 from samcli.errors import UserError
 from samcli.evaluation.entries import Answered, metrics_of, sample_scores
 from samcli.evaluation.predictions import Prediction
-from samcli.evaluation.result_tables import METRICS
+from samcli.evaluation.result_tables import METRICS, decoding_notes
 from samcli.evaluation.tasks import GROUNDING
 from samcli.files import atomic_write, write_text
 from samcli.page.html_page import html_page
@@ -58,6 +58,7 @@ def write_report(
         "metrics": [{"key": key, "name": METRICS[key]} for key in metrics_of(results["task"])],
         "models": _models(results),
         "published": list(published),
+        "decoding": decoding_notes(results["models"]),
         "left_out": [line for lines in results.get("left_out", {}).values() for line in lines],
         "pictures": [shown.get(path, "") for path in pictures],
         "datasets": _datasets(results, answers, places),
