@@ -30,11 +30,15 @@ TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 def model(words: int = 30, seed: int = 0, scale: float = 15, **changes: Any) -> Any:
     """A random language model, whose weights are large enough that its answers differ and end."""
     torch.manual_seed(seed)
-    llm = LlamaForCausalLM(LlamaConfig(**{"vocab_size": words, **SIZES, **TOKENS, **changes})).eval()
+    return strong(LlamaForCausalLM(LlamaConfig(**{"vocab_size": words, **SIZES, **TOKENS, **changes})), scale)
+
+
+def strong(llm: Any, scale: float) -> Any:
+    """A model with weights so much larger."""
     for weight in llm.parameters():
         if weight.dim() > 1:
             weight.data.mul_(scale)
-    return llm
+    return llm.eval()
 
 
 def prompts(*lengths: int, width: int = WIDTH) -> TokenSequence:
@@ -58,8 +62,8 @@ def one_of(sequence: TokenSequence, row: int) -> TokenSequence:
 
 def answers(llm: Any, sequence: TokenSequence, **how: Any) -> list[list[int]]:
     """Answers in order; `how` are settings of decoding, and `keys` and `at_once` of asking."""
-    asking = Asking(DecodingRecipe(**{k: v for k, v in how.items() if k not in ("keys", "at_once")}))
-    asking = Asking(asking.decoding, keys=how.get("keys"), at_once=how.get("at_once"))
+    keys, at_once = how.pop("keys", None), how.pop("at_once", None)
+    asking = Asking(DecodingRecipe(**how), keys=keys, at_once=at_once)
     made = sorted(generated(llm, sequence, asking), key=lambda one: one.row)
     assert [one.fault for one in made] == [None] * len(made)
     return [one.ids for one in made]
@@ -326,10 +330,7 @@ def test_decoders_of_every_make_are_served(family: str, attention: str) -> None:
         del sizes["num_key_value_heads"]
     torch.manual_seed(0)
     config = AutoConfig.for_model(family, **sizes | FAMILIES[family])
-    llm: Any = AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval()
-    for weight in llm.parameters():
-        if weight.dim() > 1:
-            weight.data.mul_(8)
+    llm = strong(AutoModelForCausalLM.from_config(config, attn_implementation=attention), 8)
     assert why_not_served(llm) is None
     sequence, decoding = prompts(3, 6, 5), DecodingRecipe(beams=3, max_length=12, rules="transformers")
     expected = answers_of_transformers(llm, sequence.embeds, sequence.mask, decoding)

@@ -14,7 +14,7 @@ from samcli.errors import UserError
 from samcli.model.decoding.by_transformers import answers_of_transformers, own_chance
 from samcli.model.decoding.room import Sizes, memory_beside
 from samcli.model.decoding.rules import rules_of, seed_of
-from samcli.model.decoding.search import Reading, Search
+from samcli.model.decoding.search import Reading, Search, unheard
 from samcli.model.decoding.served import why_not_served
 from samcli.model.decoding.tokens import settings_of
 from samcli.model.sequence import TokenSequence
@@ -52,12 +52,11 @@ class Generated:
     fault: str | None = None
 
 
-def generated(llm: Any, sequence: TokenSequence, asking: Asking, reading: Reading | None = None) -> Iterator[Generated]:
+def generated(llm: Any, sequence: TokenSequence, asking: Asking, reading: Reading = unheard) -> Iterator[Generated]:
     """Answers of a language model to prompts, in the order in which they are done.
 
     A decoder's answers start with a BOS that the model never sees, but that counts in the length and in the repetition
-    penalty; those of a model that reads with an encoder start with its decoder's first id. `reading` is told which
-    samples are read next, and with how many tokens each, padding included.
+    penalty; those of a model that reads with an encoder start with its decoder's first id.
     """
     room = _room(llm, sequence)
     for row, tokens in enumerate(room):
@@ -83,7 +82,7 @@ def as_tensor(answers: Iterator[Generated], llm: Any) -> Tensor:
 
 
 def _searched(
-    llm: Any, sequence: TokenSequence, asking: Asking, room: Mapping[int, int], reading: Reading | None
+    llm: Any, sequence: TokenSequence, asking: Asking, room: Mapping[int, int], reading: Reading
 ) -> Iterator[Generated]:
     """Answers to the samples that there is `room` for, in tokens of an answer."""
     rows = list(room)
@@ -102,8 +101,7 @@ def _searched(
     at_once = _at_once(llm, prompts, max(most, default=1), asking)
 
     def told(samples: Sequence[int], length: int) -> None:
-        if reading is not None:
-            reading([rows[sample] for sample in samples], length)
+        reading([rows[sample] for sample in samples], length)
 
     for found in search.answers(prompts, most, at_once, told):
         fault = NOT_NUMBERS if found.ids is None else None
@@ -113,14 +111,13 @@ def _searched(
 
 
 def _by_transformers(
-    llm: Any, sequence: TokenSequence, asking: Asking, rows: Sequence[int], reading: Reading | None
+    llm: Any, sequence: TokenSequence, asking: Asking, rows: Sequence[int], reading: Reading
 ) -> Iterator[Generated]:
     decoding = asking.decoding
     size = 1 if decoding.temperature else asking.at_once or len(rows)  # each draws for itself
     for start in range(0, len(rows), size):
         some = rows[start : start + size]
-        if reading is not None:
-            reading(some, sequence.length)
+        reading(some, sequence.length)
         seed = seed_of(decoding, asking.key(some[0]))
         with own_chance(decoding, seed, sequence.embeds.device):
             answers = answers_of_transformers(

@@ -5,6 +5,7 @@ width.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -15,7 +16,6 @@ from transformers.generation.streamers import BaseStreamer
 from samcli.data.batch import Batch
 from samcli.errors import UserError
 from samcli.model.answer_loss import decoder_loss, frozen_head_loss
-from samcli.model.decoding.search import Reading
 from samcli.model.generate import Asking, Generated, as_tensor, generated
 from samcli.model.guidance import Groups, Guidance, QFormerInputs, guided_tokens, in_own_numbers, run_layers
 from samcli.model.language import is_decoder_only, reading_layers, transformer_layers
@@ -243,17 +243,17 @@ class SemanticAlignmentModel(nn.Module):
     @torch.no_grad()
     def answers(self, batch: Batch, asking: Asking) -> Iterator[Generated]:
         """Answers to a batch, in the order in which they are done, as `generated` makes them."""
-        embeds = self._image_embeds(batch) if self.vpgc is not None else None
+        if self.vpgc is not None:  # which sees the images twice
+            batch = replace(batch, image_embeds=self._image_embeds(batch))
         pieces = batch.pieces(asking.at_once or len(batch.image_counts))
         visual = torch.cat([self.visual_tokens(piece) for piece in pieces])
         pad: Side = "left" if is_decoder_only(self.base) else "right"
         sequence = join(visual, batch, self.base.get_input_embeddings(), answers=False, pad=pad)
-        reading: Reading | None = None
-        if self.vpgc is not None:
-            vpgc, look = self.vpgc, self._second_look(sequence, batch, embeds)
+        look = self._second_look(sequence, batch, batch.image_embeds) if self.vpgc is not None else None
 
-            def reading(rows: Sequence[int], length: int) -> None:
-                vpgc.look = look.of(rows, length)
+        def reading(rows: Sequence[int], length: int) -> None:
+            if self.vpgc is not None and look is not None:
+                self.vpgc.look = look.of(rows, length)
 
         try:
             yield from generated(self.base.language_model, sequence, asking, reading)

@@ -46,9 +46,15 @@ class Beams(ABC):
     def step(self, candidates: Sequence[Candidate]) -> None:
         """Take the candidates, the best first, and go on with K of them."""
 
-    @abstractmethod
     def answer(self) -> list[int]:
         """The best of what was set aside; raises ValueError before the sample is over."""
+        if not self.over:
+            raise ValueError("the beams still run")
+        return self._best()
+
+    @abstractmethod
+    def _best(self) -> list[int]:
+        """The answer, once the sample is over."""
 
     def _go_on(self, chosen: Sequence[Candidate]) -> None:
         self.scores = [one.score for one in chosen]
@@ -97,10 +103,8 @@ class ReleasedBeams(Beams):
             worst = min(range(self.count), key=lambda place: self.aside[place][0])
             self.aside = [*self.aside[:worst], *self.aside[worst + 1 :], (divided, tokens)]
 
-    def answer(self) -> list[int]:
-        """See `Beams.answer`; one that is shorter than it may be ends with the first of the end tokens."""
-        if not self.over:
-            raise ValueError("the beams still run")
+    def _best(self) -> list[int]:
+        """See `Beams._best`; one that is shorter than it may be ends with the first of the end tokens."""
         tokens = sorted(self.aside, key=lambda one: one[0])[-1][1]
         return tokens if len(tokens) >= self.most else [*tokens, self.ends[0]]
 
@@ -130,10 +134,8 @@ class TransformersBeams(Beams):
         hopeless = enough and self._divided(max(self.scores), new) <= self.aside[-1][0]
         self.over = hopeless or all(done)
 
-    def answer(self) -> list[int]:
-        """See `Beams.answer`."""
-        if not self.over:
-            raise ValueError("the beams still run")
+    def _best(self) -> list[int]:
+        """See `Beams._best`."""
         return self.aside[0][1]
 
 

@@ -1,6 +1,6 @@
 """Answers of transformers' own `generate`, for the language models that the search can't serve.
 
-Shapes: B samples, S prompt tokens, D LLM width, W words of the vocabulary.
+Shapes: B samples, S prompt tokens, D LLM width.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def answers_of_transformers(
     Prompts are `embeds` (B, S, D), padded on the side that the model wants, with a mask (B, S). What is drawn by chance
     comes from torch's own generator.
     """
-    settings = settings_of(llm)
+    settings, ends = settings_of(llm), end_tokens(llm)
     more: dict[str, Any] = {"streamer": streamer} if streamer is not None else {}
     if not settings.is_encoder_decoder:
         more["input_ids"] = torch.full((len(embeds), 1), first_token(llm), device=embeds.device)
@@ -43,14 +43,13 @@ def answers_of_transformers(
             repetition_penalty=1.0,
             length_penalty=decoding.length_penalty,
             bos_token_id=getattr(settings, "bos_token_id", None),
-            eos_token_id=end_tokens(llm) or None,
+            eos_token_id=ends or None,
             pad_token_id=settings.pad_token_id or 0,
             decoder_start_token_id=getattr(settings, "decoder_start_token_id", None),
         ),
         logits_processor=LogitsProcessorList([unsound, penalty]),
         **more,
     )
-    ends = end_tokens(llm)
     return [None if row in unsound.rows else _to_the_end(one, ends) for row, one in enumerate(ids.tolist())]
 
 

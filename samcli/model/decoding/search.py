@@ -23,6 +23,11 @@ READ = 4
 """Prompts that are read together: their keys and values are there twice for a moment."""
 
 Reading = Callable[[Sequence[int], int], None]
+"""Is told which samples are read next, and with how many tokens each, padding included."""
+
+
+def unheard(samples: Sequence[int], length: int) -> None:
+    """Nobody wants to know what is read."""
 
 
 class Running(Protocol):
@@ -74,12 +79,9 @@ class Search:
 
     @torch.no_grad()
     def answers(
-        self, prompts: Sequence[Tensor], most: Sequence[int], at_once: int, reading: Reading = lambda _, __: None
+        self, prompts: Sequence[Tensor], most: Sequence[int], at_once: int, reading: Reading = unheard
     ) -> Iterator[Found]:
-        """The answers to prompts (S, D), each up to a length, `at_once` of them at a time, as they are done.
-
-        `reading` is told before some are read, and with how many tokens each, padding on the left included.
-        """
+        """The answers to prompts (S, D), each up to a length, `at_once` of them at a time, as they are done."""
         waiting = deque(range(len(prompts)))
         if not waiting:
             return

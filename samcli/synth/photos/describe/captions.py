@@ -61,7 +61,8 @@ class Captions:
                 texts = self._ask([(record, picture) for record, _, picture in pairs])
             for (_, view, _), (text, fault) in zip(pairs, texts, strict=True):
                 view.caption = tidy_caption(text or "").strip(" .")
-                faults.update({} if fault is None else {id(view): fault})
+                if fault is not None:
+                    faults[id(view)] = fault
         for_each(stage, [record for record, _ in shown], partial(self._check, faults))
 
     def _shown(self, record: Record) -> list[tuple[View, Image.Image]]:
