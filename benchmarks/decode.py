@@ -17,13 +17,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from benchmarks.peak_memory import PeakMemory
 from samcli.model.decoding.by_transformers import answers_of_transformers
 from samcli.model.decoding.rules import rules_of
 from samcli.model.decoding.search import Search
@@ -201,15 +201,9 @@ def peak(kind: str, positions: int, batch: int, decoding: DecodingRecipe) -> flo
     llm = model()
     ways(llm, prompts_of(8, 1), decoding.model_copy(update={"max_length": 3}))[kind]()  # what libraries keep
     way = ways(llm, prompts_of(positions, batch), decoding)[kind]
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _status("VmRSS")
-    way()
-    return _status("VmHWM") - before
-
-
-def _status(name: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
+    with PeakMemory(torch.device("cpu")) as taken:
+        way()
+    return taken.bytes / 2**20
 
 
 if __name__ == "__main__":

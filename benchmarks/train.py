@@ -26,6 +26,7 @@ from transformers import (
     LlamaConfig,
 )
 
+from benchmarks.peak_memory import PeakMemory
 from samcli.data.batch import Batch
 from samcli.model.known_sizes import known_config
 from samcli.model.sam import SemanticAlignmentModel
@@ -207,7 +208,7 @@ def compare(model: SemanticAlignmentModel, samples: int, images: int, rounds: in
 
 def _one_step(way: Way, optimizers: list[torch.optim.Optimizer], device: torch.device) -> tuple[float, int, float]:
     """Seconds, the peak of memory above what was there before, and the loss."""
-    with _Peak(device) as peak:
+    with PeakMemory(device) as peak:
         began = time.perf_counter()
         loss = way.loss()
         loss.backward()
@@ -218,44 +219,6 @@ def _one_step(way: Way, optimizers: list[torch.optim.Optimizer], device: torch.d
             torch.cuda.synchronize()
         seconds = time.perf_counter() - began
     return seconds, peak.bytes, float(loss.detach())
-
-
-class _Peak:
-    """The most memory that tensors took inside the block: of the GPU, or what torch allocated of the machine's."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device, self.bytes = device, 0
-
-    def __enter__(self) -> "_Peak":
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-            torch.cuda.reset_peak_memory_stats()
-            self.before = torch.cuda.memory_allocated()
-        else:
-            _trim()
-            with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-                file.write("5")  # the peak of resident memory starts anew
-            self.before = _resident("VmRSS")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.device.type == "cuda":
-            self.bytes = torch.cuda.max_memory_allocated() - self.before
-        else:
-            self.bytes = _resident("VmHWM") - self.before
-
-
-def _resident(name: str) -> int:
-    with open("/proc/self/status", encoding="ascii") as file:
-        line = next(line for line in file if line.startswith(name))
-    return int(line.split()[1]) * 1024
-
-
-def _trim() -> None:
-    """Give freed memory back to the system, so that one way's doesn't hide another's."""
-    import ctypes
-
-    ctypes.CDLL(None).malloc_trim(0)
 
 
 def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
