@@ -314,6 +314,23 @@ def test_vpgc_acts_on_the_prompt_alone(batch: Batch) -> None:
     assert model.vpgc.look is None
 
 
+def test_vpgc_encodes_its_images_once(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = learnt(SemanticAlignmentModel(textless_base(SIZES), method(vpgc={}))).eval()
+    encoded: list[int] = []
+    encode = model.encode_images
+
+    def counted(pixels: Tensor) -> Tensor:
+        encoded.append(len(pixels))
+        return encode(pixels)
+
+    monkeypatch.setattr(model, "encode_images", counted)
+    seen = replace(
+        batch, image_embeds=None, pixel_values=torch.randn(sum(COUNTS), 3, SIZES.image_size, SIZES.image_size)
+    )
+    list(model.answers(seen, Asking(BEAMS, at_once=1)))
+    assert encoded == [sum(COUNTS)]
+
+
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_vpgc_looks_at_the_images_of_what_is_read(at_once: int, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a sample of the batch can't be answered, and where fewer than all are under way."""
