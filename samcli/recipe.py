@@ -147,6 +147,10 @@ _TEMPERATURE = (
     "above 0, tokens are drawn by chance, with one beam alone: near 0 the likely ones, above 1 more of the others; "
     "0: always the likeliest"
 )
+_COMPILED = (
+    "steps of fixed shapes, compiled and on a GPU captured: faster there, once a minute or so has gone into it; "
+    "rounding, and so a tie, may come out otherwise"
+)
 _DRAWN = "of what is drawn, together with the sample's id"
 _COLDEST = 1e-3  # below, scores divided by it overflow
 
@@ -164,6 +168,7 @@ class DecodingRecipe(Section):
     temperature: float = Field(0.0, ge=0, description=_TEMPERATURE)
     top_p: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description=_TOP_P)
     seed: int = Field(0, ge=0, description=_DRAWN)
+    compiled: bool = Field(False, description=_COMPILED)
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -202,6 +207,7 @@ class DecodingChanges(Section):
     temperature: float | None = Field(None, ge=0, description=f"{_TEMPERATURE}; null: the model's own (0)")
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description=f"{_TOP_P}; null: own (1)")
     seed: int | None = Field(None, ge=0, description=f"{_DRAWN}; null: the model's own (0)")
+    compiled: bool | None = Field(None, description=f"{_COMPILED}; null: the model's own (false)")
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

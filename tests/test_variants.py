@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -342,6 +343,22 @@ def test_vpgc_looks_at_the_images_of_what_is_read(at_once: int, batch: Batch, mo
     alone = [next(model.answers(one, Asking(BEAMS))) for one in one_by_one(batch)]
     assert [row for row, one in found.items() if one.fault is not None] == [longest]
     assert [found[row].ids for row in range(3)] == [one.ids for one in alone]
+
+
+def test_vpgc_answers_by_compiled_steps_as_by_plain_ones(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: list[int] = []
+
+    def as_it_is(graph: Any, inputs: Any, **_: Any) -> Any:
+        traced.append(len(inputs))
+        return graph.forward
+
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=as_it_is))
+    model = learnt(SemanticAlignmentModel(textless_base(SIZES), method(vpgc={}))).eval()
+    compiled = Asking(BEAMS.model_copy(update={"compiled": True}), at_once=2)
+    found = {one.row: one.ids for one in model.answers(batch, compiled)}
+    assert found == {one.row: one.ids for one in model.answers(batch, Asking(BEAMS))}
+    assert len(traced) == 1
 
 
 def replace_lengths(decoding: DecodingRecipe, tokens: int) -> DecodingRecipe:

@@ -97,7 +97,9 @@ def _searched(
         )
     streamer = asking.streamer if len(rows) == 1 and asking.decoding.beams == 1 else None
     keys = [asking.key(row) for row in rows]
-    search = Search(llm, rules_of(llm, asking.decoding, keys, sequence.embeds.device, streamer))
+    search = Search(
+        llm, rules_of(llm, asking.decoding, keys, sequence.embeds.device, streamer), compiled=asking.decoding.compiled
+    )
     at_once = _at_once(llm, prompts, max(most, default=1), asking)
 
     def told(samples: Sequence[int], length: int) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from samcli.model.decoding.tokens import settings_of
+from samcli.model.decoding.step import step_of
 from samcli.model.decoding.tree_cache import TreeCache
 
 READ = 4
@@ -73,9 +73,9 @@ class _Row:
 class Search:
     """Answers of one language model, as it is loaded by transformers, by some rules."""
 
-    def __init__(self, llm: Any, rules: Rules) -> None:
-        self.llm, self.rules = llm, rules
-        self.boolean_mask = settings_of(llm)._attn_implementation == "sdpa"  # eager adds it, and wants numbers
+    def __init__(self, llm: Any, rules: Rules, *, compiled: bool = False) -> None:
+        """`compiled`: steps have fixed shapes and are compiled, once a language model and size."""
+        self.llm, self.rules, self.step = llm, rules, step_of(llm, compiled)
 
     @torch.no_grad()
     def answers(
@@ -86,7 +86,7 @@ class Search:
         if not waiting:
             return
         longest, steps = max(map(len, prompts)), max(most) - 1
-        cache = TreeCache(min(at_once, len(prompts)), self.rules.beams, longest, steps, prompts[0].device)
+        cache = self.step.room(min(at_once, len(prompts)), self.rules.beams, longest, steps, prompts[0].device)
         rows: list[_Row] = []
         while waiting or rows:
             while waiting and len(rows) < at_once:
@@ -97,6 +97,7 @@ class Search:
                 yield from self._choose(rows, len(rows) - len(new), logits, cache)
             if rows:
                 yield from self._choose(rows, 0, self._say(rows, cache), cache)
+        self.step.leave(cache)
 
     def _read(self, prompts: Sequence[Tensor], cache: TreeCache) -> Tensor:
         """Compute prompts, padded on the left, into the cache; the logits (n, K, W) behind them are all beams'."""
@@ -117,20 +118,9 @@ class Search:
         return logits[:, -1:].to(device).expand(-1, self.rules.beams, -1)
 
     def _say(self, rows: Sequence[_Row], cache: TreeCache) -> Tensor:
-        """Compute every beam's newest token, K positions of one sequence a row; the logits (n, K, W) behind them."""
+        """Compute every beam's newest token; the logits (n, K, W) behind them."""
         cache.go_on(torch.tensor([row.said.parents for row in rows], device=cache.device))
-        mask = cache.mask()
-        if not self.boolean_mask:
-            numbers = self.llm.dtype
-            mask = torch.zeros_like(mask, dtype=numbers).masked_fill_(~mask, torch.finfo(numbers).min)
-        logits: Tensor = self.llm(
-            input_ids=torch.tensor([[beam[-1] for beam in row.said.tokens] for row in rows], device=cache.device),
-            attention_mask=mask,
-            position_ids=cache.positions,
-            past_key_values=cache,
-            use_cache=True,
-        ).logits
-        return logits.to(cache.device)
+        return self.step.logits(self.llm, [[beam[-1] for beam in row.said.tokens] for row in rows], cache)
 
     def _choose(self, rows: list[_Row], first: int, logits: Tensor, cache: TreeCache) -> Iterator[Found]:
         """Choose for the rows from the `first` on; those that are done leave `rows` and the cache."""

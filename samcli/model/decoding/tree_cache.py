@@ -3,7 +3,10 @@
 Every row holds one sample: its prompt, then for each step one column a beam. What a beam has said is no stretch of
 columns but a path through them, and the attention mask is what knows it.
 
-Shapes: R rows in use, K beams, C columns, H heads, d channels of a head.
+A cache of fixed shapes, as a compiled step wants them, has columns for all steps from the start, and every row is
+computed; those that hold no sample see their first column and write where nobody looks.
+
+Shapes: R rows that are computed, K beams, C columns, H heads, d channels of a head.
 """
 
 from collections.abc import Sequence
@@ -31,6 +34,11 @@ class _Layer(CacheLayerMixin):
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Put a step's keys and values (R, H, K, d) into their columns; return all columns in use."""
+        if self.cache.fixed:  # nothing here may depend on a number that changes from step to step
+            row, columns = (one.to(self.keys.device) for one in (self.cache.every_row, self.cache.columns))
+            self.keys[row, :, columns] = key_states.transpose(1, 2)
+            self.values[row, :, columns] = value_states.transpose(1, 2)
+            return self.keys, self.values
         rows, used = len(key_states), self.cache.used
         if self.cache.column is not None:
             new = slice(self.cache.column, self.cache.column + key_states.shape[2])
@@ -60,31 +68,42 @@ class _Layer(CacheLayerMixin):
 class TreeCache(Cache):
     """All layers' keys and values for up to `most_rows` samples of K beams, and who descends from whom.
 
-    Prompts have at most `longest` tokens, beams say at most `steps`.
+    Prompts have at most `longest` tokens, beams say at most `steps`. With `fixed`, all that a step computes with keeps
+    its shape, and keys and values their place in memory.
     """
 
     layers: list[Any]
 
-    def __init__(self, most_rows: int, beams: int, longest: int, steps: int, device: torch.device) -> None:
+    def __init__(
+        self, most_rows: int, beams: int, longest: int, steps: int, device: torch.device, *, fixed: bool = False
+    ) -> None:
         super().__init__(layers=[])
         self.most_rows, self.beams, self.longest, self.steps, self.device = most_rows, beams, longest, steps, device
-        self.room = min(STEPS, steps)  # steps that there are columns for
-        self.prompts: list[int] = []  # tokens, of each row
+        self.fixed = fixed
+        self.room = steps if fixed else min(STEPS, steps)  # steps that there are columns for
+        self.prompts: list[int] = []  # tokens, of each row that holds a sample
         self.said: list[int] = []  # steps
-        self.visible = torch.zeros(0, beams, self._width, dtype=torch.bool, device=device)  # (R, K, C)
+        self.visible = torch.zeros(most_rows, beams, self._width, dtype=torch.bool, device=device)
+        self.visible[:, :, 0] = True
+        self.every_row = torch.arange(most_rows, device=device)[:, None]
         self.columns = torch.zeros(0, beams, dtype=torch.int64, device=device)  # (R, K) of the newest tokens
         self.column: int | None = None  # the first of them, where all rows have said as much
-        self.used = longest
+        self.used = self._width if fixed else longest
 
     @property
     def _width(self) -> int:
         return self.longest + self.room * self.beams
 
     @property
+    def _idle(self) -> int:
+        """Rows that are computed and hold no sample."""
+        return self.most_rows - len(self.prompts) if self.fixed else 0
+
+    @property
     def positions(self) -> Tensor:
         """(R, K) positions of the newest tokens."""
         newest = [prompt + said - 1 for prompt, said in zip(self.prompts, self.said, strict=True)]
-        return torch.tensor(newest, device=self.device)[:, None].expand(-1, self.beams)
+        return torch.tensor([*newest, *[0] * self._idle], device=self.device)[:, None].expand(-1, self.beams)
 
     def take_in(self, prompts: Any, lengths: Sequence[int]) -> None:
         """Add rows for the prompts of another cache, which are padded on the left; `lengths` are their tokens."""
@@ -98,8 +117,7 @@ class TreeCache(Cache):
         self.prompts += lengths
         self.said += [0] * len(lengths)
         ends = torch.tensor(lengths, device=self.device)[:, None, None]
-        seen = torch.arange(self._width, device=self.device) < ends
-        self.visible = torch.cat([self.visible, seen.expand(-1, self.beams, -1)])
+        self.visible[first : len(self.prompts)] = torch.arange(self._width, device=self.device) < ends
 
     def _empty(self, like: Any) -> _Layer:
         layer = _Layer(self)
@@ -107,6 +125,9 @@ class TreeCache(Cache):
             one.new_zeros(self.most_rows, one.shape[1], self._width, one.shape[3]) for one in (like.keys, like.values)
         )
         layer.is_initialized = True
+        if self.fixed:  # a captured step reads and writes them where they are
+            torch._dynamo.mark_static_address(layer.keys)
+            torch._dynamo.mark_static_address(layer.values)
         return layer
 
     def go_on(self, parents: Tensor) -> None:
@@ -115,12 +136,16 @@ class TreeCache(Cache):
         furthest = most + 1
         if furthest > self.room:
             self._grow(furthest)
-        first = torch.tensor([self.longest + said * self.beams for said in self.said], device=self.device)
+        steps = [*self.said, *[0] * self._idle]
+        first = torch.tensor([self.longest + said * self.beams for said in steps], device=self.device)
         self.columns = first[:, None] + torch.arange(self.beams, device=self.device)
-        self.column = self.longest + least * self.beams if least == most else None
-        self.used = self.longest + furthest * self.beams
-        self.visible = self.visible.gather(1, parents[..., None].expand_as(self.visible))
-        self.visible.scatter_(2, self.columns[..., None], True)
+        if not self.fixed:
+            self.column = self.longest + least * self.beams if least == most else None
+            self.used = self.longest + furthest * self.beams
+        rows = len(self.said)
+        before = self.visible[:rows]
+        after = before.gather(1, parents[..., None].expand_as(before))
+        self.visible[:rows] = after.scatter_(2, self.columns[:rows, :, None], True)
         self.said = [said + 1 for said in self.said]
 
     def _grow(self, wanted: int) -> None:
@@ -133,7 +158,8 @@ class TreeCache(Cache):
 
     def mask(self) -> Tensor:
         """(R, 1, K, columns in use): which of them each beam's newest token sees."""
-        return self.visible[:, None, :, : self.used]
+        rows = len(self.prompts) + self._idle
+        return self.visible[:rows, None, :, : self.used]
 
     def wipe(self, row: int) -> None:
         """Forget a sample whose numbers are none: what is hidden counts nothing, but nothing times NaN is NaN."""
@@ -149,4 +175,3 @@ class TreeCache(Cache):
             self.visible[row] = self.visible[last]
             self.prompts[row], self.said[row] = self.prompts[last], self.said[last]
         del self.prompts[last], self.said[last]
-        self.visible = self.visible[:last]
