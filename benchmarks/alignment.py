@@ -27,8 +27,8 @@ from samcli.recipe_file import find_recipe, load_recipe
 from samcli.training.batches import Batches, Steps
 from samcli.training.llava_job import AlignedTraining, LabelledSteps
 from samcli.training.llava_run import find_inputs
-from samcli.training.loop import autocast
 from samcli.training.order import EpochOrder
+from samcli.training.precision import autocast
 
 KINDS = {"caption loss": (), "+ SEA": ("sea",), "+ patch-aligned": ("patch",), "+ both": ("sea", "patch")}
 

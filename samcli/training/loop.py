@@ -37,6 +37,7 @@ from samcli.training.checkpoint import (
     save_checkpoint,
 )
 from samcli.training.optim import build_optimizers, learning_rate, schedule_warning, total_steps
+from samcli.training.precision import autocast, precision_warning
 
 LONGEST_WAIT = timedelta(hours=6)  # for the first process, which may fetch a base or make a set meanwhile
 BatchT = TypeVar("BatchT")
@@ -128,11 +129,6 @@ def first_process_first(accelerator: Accelerator) -> Iterator[None]:
         torch.distributed.barrier(group)
 
 
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """The numbers of matrix products in the block."""
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
-
-
 def fit(
     job: Job[BatchT, ModuleT],
     plan: Plan,
@@ -206,6 +202,8 @@ class _Run(Generic[BatchT, ModuleT]):
                 f"train; raise {section}.steps or {section}.epochs, or start anew with --overwrite"
             )
         if warning := schedule_warning(self.plan.optim, self.steps, section):
+            warn(f"{self.job.name}: {warning}")
+        if warning := precision_warning(self.plan.optim.precision, self.accelerator.device, section):
             warn(f"{self.job.name}: {warning}")
         if self.accelerator.is_main_process:
             note()

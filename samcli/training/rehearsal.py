@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from samcli.console import say
+from samcli.console import say, warn
 from samcli.data.batch import Batch
 from samcli.memory import enough_memory
 from samcli.model.features import FeaturesInMemory
@@ -21,8 +21,9 @@ from samcli.model.sam import SemanticAlignmentModel
 from samcli.recipe import SamRecipe, ValidationRecipe
 from samcli.synth.world.sets import SETS, is_made
 from samcli.training.inputs import WORLD_SAMPLES, Inputs, read_pictures
-from samcli.training.loop import Job, autocast, new_accelerator
+from samcli.training.loop import Job, new_accelerator
 from samcli.training.optim import build_optimizers, step_samples, total_steps
+from samcli.training.precision import autocast, precision_warning
 from samcli.training.sam_job import sam_job
 from samcli.training.sam_run import SharedBase, find_inputs, lent, told_lengths
 from samcli.training.samples import is_world_set
@@ -62,6 +63,8 @@ def rehearse(recipe: SamRecipe) -> dict[str, Any] | None:
 
 
 def _measured(recipe: SamRecipe, model: SemanticAlignmentModel, shared: SharedBase, inputs: Inputs) -> dict[str, Any]:
+    if warning := precision_warning(recipe.optim.precision, model.base.device):
+        warn(warning)
     a_step = step_samples(recipe.optim, 1)
     few = list(inputs.samples[: STEPS * a_step])
     features, an_image = None, 0.0
