@@ -148,8 +148,8 @@ _TEMPERATURE = (
     "0: always the likeliest"
 )
 _COMPILED = (
-    "steps of fixed shapes, compiled and on a GPU captured: faster there, once a minute or so has gone into it; "
-    "rounding, and so a tie, may come out otherwise"
+    "steps of fixed shapes, compiled and on a GPU captured, once a minute or so has gone into it; rounding, and so a "
+    "tie, may come out otherwise"
 )
 _DRAWN = "of what is drawn, together with the sample's id"
 _COLDEST = 1e-3  # below, scores divided by it overflow

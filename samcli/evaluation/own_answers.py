@@ -16,6 +16,7 @@ from samcli.errors import UserError
 from samcli.evaluation.answer_file import Answer
 from samcli.memory import is_out_of_memory
 from samcli.model.captioner import Captioner
+from samcli.model.decoding.step import forget_kept
 from samcli.model.generate import Asking
 from samcli.model.preparation import Preparation
 from samcli.recipe import DecodingRecipe
@@ -72,6 +73,7 @@ class OwnAnswers:
                 "out of memory with one sample at once; use fewer beams, --dtype bfloat16 or another device"
             ) from error
         self.size = tried // 2
+        forget_kept()
         torch.cuda.empty_cache()
         warn(f"out of memory with {tried} samples at once; going on with {self.size}")
 

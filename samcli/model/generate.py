@@ -16,6 +16,7 @@ from samcli.model.decoding.room import Sizes, memory_beside
 from samcli.model.decoding.rules import rules_of, seed_of
 from samcli.model.decoding.search import Reading, Search, unheard
 from samcli.model.decoding.served import why_not_served
+from samcli.model.decoding.step import roomy
 from samcli.model.decoding.tokens import settings_of
 from samcli.model.sequence import TokenSequence
 from samcli.recipe import DecodingRecipe
@@ -134,11 +135,13 @@ def _at_once(llm: Any, prompts: Sequence[Tensor], most: int, asking: Asking) -> 
 
     By the memory that the GPU has, not by what happens to be free, so that the same command answers the same together.
     """
-    wanted = min(asking.at_once or len(prompts), len(prompts))
+    wanted = asking.at_once or len(prompts)
     memory = memory_beside(llm) if asking.within_memory and prompts else None
     if memory is None:
         return wanted
     beams, longest = asking.decoding.beams, max(map(len, prompts))
+    if asking.decoding.compiled:
+        longest = roomy(longest)
     sizes = Sizes.of(settings_of(llm), prompts[0].element_size())
     at_once = min(wanted, sizes.fitting(memory, beams, longest, most - 1))
     say_once(

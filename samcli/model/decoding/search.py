@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from samcli.model.decoding.step import step_of
+from samcli.model.decoding.step import Room, step_of
 from samcli.model.decoding.tree_cache import TreeCache
 
 READ = 4
@@ -85,8 +85,8 @@ class Search:
         waiting = deque(range(len(prompts)))
         if not waiting:
             return
-        longest, steps = max(map(len, prompts)), max(most) - 1
-        cache = self.step.room(min(at_once, len(prompts)), self.rules.beams, longest, steps, prompts[0].device)
+        wanted = Room(len(prompts), at_once, self.rules.beams, max(map(len, prompts)), max(most) - 1)
+        cache = self.step.room(wanted, prompts[0].device)
         rows: list[_Row] = []
         while waiting or rows:
             while waiting and len(rows) < at_once:

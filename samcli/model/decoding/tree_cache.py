@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+ALIGNED = 16  # columns, where they are fixed: kernels of attention want masks of such widths
 STEPS = 16  # at least so many more when a cache grows: short answers need little memory, long ones few copies
 
 
@@ -92,7 +93,8 @@ class TreeCache(Cache):
 
     @property
     def _width(self) -> int:
-        return self.longest + self.room * self.beams
+        width = self.longest + self.room * self.beams
+        return -(-width // ALIGNED) * ALIGNED if self.fixed else width
 
     @property
     def _idle(self) -> int:
