@@ -1,6 +1,7 @@
 """What models under evaluation that aren't ours have in common."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from samcli.recipe import DecodingRecipe, EvalRecipe
 
@@ -14,6 +15,7 @@ class OtherSubject:
 
     recipe: EvalRecipe
     world: bool = False
+    batches_together: ClassVar[int] = 1
 
     @property
     def name(self) -> str:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
-from samcli.evaluation.own_answers import OwnAnswers
+from samcli.evaluation.own_answers import TOGETHER, OwnAnswers
 from samcli.model.adapter import Adapter
 from samcli.model.captioner import Captioner
 from samcli.model.find import TINY, find_base, traits_of
@@ -20,6 +20,7 @@ class OwnSubject:
 
     recipe: EvalRecipe
     given: Captioner | None = None
+    batches_together: ClassVar[int] = TOGETHER
 
     @cached_property
     def adapter(self) -> Adapter | None:

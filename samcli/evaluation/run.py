@@ -130,8 +130,6 @@ def _answers_made(
 ) -> tuple[dict[str, Answered], Source]:
     """Answers of the recipe's model, and where they are from; a model whose answers are all there isn't loaded."""
     from samcli.evaluation.invariance import check_invariance  # these load torch, which scoring alone doesn't need
-    from samcli.evaluation.own_answers import TOGETHER
-    from samcli.evaluation.own_subject import OwnSubject
     from samcli.evaluation.predict import predict
     from samcli.evaluation.subject import subject_of
 
@@ -151,7 +149,7 @@ def _answers_made(
         path = out / PREDICTIONS / f"{name}.jsonl"
         engine = _engine(recipe, subject, name, decoding, out, alone=captioner is not None)
         together = not isinstance(subject, ApiSubject)
-        size = recipe.batch_size * (TOGETHER if isinstance(subject, OwnSubject) else 1)
+        size = recipe.batch_size * subject.batches_together
         made = predict(engine, name, questions.samples, path, size, cache, together=together)
         answers[name] = _answered(questions, made)
         if invariance and not isinstance(subject, ApiSubject):

@@ -1,7 +1,7 @@
 """The model that is evaluated: what results call it, what tells its weights apart, and its answers when needed."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from samcli.errors import UserError
 from samcli.evaluation.api_subject import PREFIX as API
@@ -14,6 +14,9 @@ from samcli.recipe import NO_ADAPTER, DecodingRecipe, EvalRecipe
 
 class Subject(Protocol):
     """A model named by a recipe; what is dear about it is loaded on first use."""
+
+    batches_together: ClassVar[int]
+    """How many batches it is asked at a time; they are answered, and asked again after a stop, as a whole."""
 
     @property
     def name(self) -> str:
