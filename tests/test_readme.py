@@ -84,10 +84,13 @@ def parse(words: list[str]) -> None:
     assert ended.value.code == 0
     recipe = given.get("recipe")
     if words[0] in KINDS and not (recipe and recipe.isupper()):
-        settings = parse_overrides(given["settings"] or [])
+        of_training = [text for text in given["settings"] or [] if words[0] == "ablate" and cli._is_of_training(text)]
+        settings = parse_overrides([text for text in given["settings"] or [] if text not in of_training])
         # Without a recipe it is that of the run in --out, of any kind that has these keys.
         kinds = [kind for kind in KINDS[words[0]] if all(key.split(".")[0] in kind.model_fields for key, _ in settings)]
-        load_recipe(tuple(kinds), find_recipe(recipe) if recipe else None, settings)
+        found = load_recipe(tuple(kinds), find_recipe(recipe) if recipe else None, settings)
+        if isinstance(found, AblateRecipe):
+            load_recipe(KINDS["train"], find_recipe(found.base), parse_overrides(of_training))
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +113,7 @@ def test_command_is_understood(words: list[str]) -> None:
         "sam train",
         "sam train nosuch",
         "sam train full --set optim.lr=1",
+        "sam ablate table3 --set optim.lr=1",
         "sam train tiny/eval",
         "sam --nothing",
         "sam eval --limit ten",
