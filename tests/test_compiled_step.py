@@ -24,20 +24,6 @@ WAYS: list[dict[str, Any]] = [
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def traced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Steps are traced for fixed shapes and then run as they are, which takes seconds less; told is what was traced."""
-    seen: list[int] = []
-
-    def as_it_is(graph: Any, inputs: Any, **_: Any) -> Any:
-        seen.append(len(inputs))
-        return graph.forward
-
-    torch.compiler.reset()
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=as_it_is))
-    return seen
-
-
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_compiled_steps_answer_as_plain_ones_and_later_searches_need_no_compiling() -> None:
     torch.compiler.reset()
