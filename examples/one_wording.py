@@ -4,7 +4,7 @@
 
 SET was made by `sam synth`, dataset world-mmlink or world-links. DIR gets annotations.json; the pictures stay where
 they are, for `data.image_root`. Of three pictures and more a world set says `The three pictures share ...`, words that
-the embedded LLM never wrote; docs/results.md, Table 3, says what training on them does.
+the embedded LLM never wrote; docs/results.md, Training on groups, says what training on them does.
 """
 
 import argparse
@@ -15,16 +15,15 @@ from pathlib import Path
 
 from samcli.data.sample import ANNOTATIONS, Sample, as_record, each_sample
 from samcli.errors import UserError
+from samcli.evaluation.tasks import shared_thing
 from samcli.files import write_json
 from samcli.synth.world.grammar import name
-from samcli.synth.world.things import Thing
 
 
 def reworded(samples: Iterator[Sample]) -> Iterator[Sample]:
-    """The samples with the one answer; raises KeyError for one that doesn't say what its pictures share."""
+    """The samples with the one answer; raises KeyError or TypeError where it isn't recorded what pictures share."""
     for sample in samples:
-        shared = Thing.from_json(sample.provenance["shared"])
-        yield replace(sample, references=(f"It is {name(shared)}.",))
+        yield replace(sample, references=(f"It is {name(shared_thing(sample))}.",))
 
 
 def main() -> None:
@@ -33,6 +32,8 @@ def main() -> None:
     parser.add_argument("set", type=Path, help="directory of the set")
     parser.add_argument("--out", type=Path, required=True, help="directory for the answers")
     options = parser.parse_args()
+    if (options.out / ANNOTATIONS).exists():
+        parser.error(f"{options.out / ANNOTATIONS} is there already; give --out another directory")
     root = options.set.resolve()
     try:
         records = [
@@ -41,7 +42,7 @@ def main() -> None:
         ]
     except UserError as error:
         parser.error(str(error))
-    except KeyError:
+    except (KeyError, TypeError):
         parser.error(
             f"{options.set / ANNOTATIONS}: no linking set of the embedded world; its samples must say what is shared"
         )

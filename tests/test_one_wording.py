@@ -47,6 +47,17 @@ def test_a_set_that_shares_nothing_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_set_is_never_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make("world-links", tmp_path)
+    before = (tmp_path / "annotations.json").read_bytes()
+    with pytest.raises(SystemExit, match="2"):
+        reword(tmp_path, tmp_path, monkeypatch)
+    assert "is there already" in capsys.readouterr().err
+    assert (tmp_path / "annotations.json").read_bytes() == before
+
+
 def test_its_recipe_trains_on_the_new_answers_with_the_sets_pictures() -> None:
     recipe = load_recipe(AblateRecipe, EXAMPLES / "one_wording.yaml")
     assert {row.overrides["data.train"] for row in recipe.rows} == {"data/links-it-is"}

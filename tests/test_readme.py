@@ -61,8 +61,8 @@ def in_recipe(text: str) -> Iterator[list[str]]:
 def commands() -> dict[str, list[str]]:
     """Every command with the place where it stands."""
     found = {page: list(in_page(page.read_text(encoding="utf-8"))) for page in PAGES}
-    for name in recipe_names():
-        found[find_recipe(name)] = list(in_recipe(find_recipe(name).read_text(encoding="utf-8")))
+    for recipe in [*map(find_recipe, recipe_names()), *(ROOT / "examples").glob("*.yaml")]:
+        found[recipe] = list(in_recipe(recipe.read_text(encoding="utf-8")))
     return {
         f"{page.relative_to(ROOT)}: sam {shlex.join(words)}": words for page, lists in found.items() for words in lists
     }
