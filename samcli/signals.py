@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+CAUGHT = (signal.SIGTERM, signal.SIGINT)
+
 
 class StopRequest:
     """Remembers the first signal; the loop looks at it between steps."""
@@ -19,13 +21,23 @@ class StopRequest:
 
 
 @contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Put the handlers back after the block, which calls a library that sets its own."""
+    former = {number: signal.getsignal(number) for number in CAUGHT}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def listening() -> Iterator[StopRequest]:
     """Catch SIGTERM and SIGINT while the block runs; the former handlers come back after it."""
     request = StopRequest()
-    caught = (signal.SIGTERM, signal.SIGINT)
-    former = [signal.signal(number, request._note) for number in caught]
+    former = [signal.signal(number, request._note) for number in CAUGHT]
     try:
         yield request
     finally:
-        for number, handler in zip(caught, former, strict=True):
+        for number, handler in zip(CAUGHT, former, strict=True):
             signal.signal(number, handler)

@@ -76,8 +76,15 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def children(process: int) -> list[int]:
-    listing = Path(f"/proc/{process}/task/{process}/children")
-    return [int(number) for number in listing.read_text().split()] if listing.exists() else []
+    """Those of all its threads."""
+    return [int(number) for listing in Path(f"/proc/{process}/task").glob("*/children") for number in _words(listing)]
+
+
+def _words(listing: Path) -> list[str]:
+    try:
+        return listing.read_text().split()
+    except OSError:  # the thread ended
+        return []
 
 
 def is_alive(process: int) -> bool:
