@@ -7,86 +7,92 @@ import socket
 import threading
 from collections.abc import Generator
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import Any
 
-from samcli.errors import UserError
+from samcli.errors import UserError, first_line
 from samcli.processes import TICK
 from samcli.signals import handlers_kept
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 10.0  # seconds that whoever is asked to answer, or to end, may take
 ADDRESS = "RAY_ADDRESS"
-_MEND = "start the cluster (ray start --head), or unset it and Ray is started on this machine"
+COLLECTING = "rows of Ray"
 
 
 def ray_started() -> Any:
-    """The package `ray`, in touch with the cluster that $RAY_ADDRESS names, or with one started on this machine.
+    """The package `ray`, in touch with the cluster that $RAY_ADDRESS names, else this machine's, started if need be.
 
-    Raises UserError without Ray, and where no cluster answers at that address.
+    To be called in the main thread. Raises UserError without Ray, and where no cluster answers.
     """
-    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # else a late call starts a cluster that nobody ends
+    # Else a late call starts a cluster that nobody ends; Ray looks at it when it is imported.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     try:
         import ray
         import ray.data
     except ImportError:
         raise UserError("--engine ray needs Ray: pip install 'samcli[ray]'") from None
     if not ray.is_initialized():
-        _start(ray)
+        _join_or_start(ray)
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # results alone are printed
     ray.data.DataContext.get_current().enable_progress_bars = False
     return ray
 
 
-def _start(ray: Any) -> None:
+def _join_or_start(ray: Any) -> None:
     address = os.environ.get(ADDRESS, "")
-    _check(address)
     try:
-        _init(ray)
+        _knock(address)
+        _init_in_thread(ray)
     except ConnectionError as error:
-        raise UserError(f"no Ray cluster at {ADDRESS}={address}: {_MEND}") from error
+        where = f"{ADDRESS}={address}" if address else "the address left by ray start"
+        mend = f"or unset {ADDRESS} and Ray is started on this machine" if address else "or end what is left: ray stop"
+        told = f"no Ray cluster answers at {where}; start one (ray start --head), {mend} ({first_line(error)})"
+        raise UserError(told) from error
 
 
-def _check(address: str) -> None:
-    """Knock, since Ray itself tries for minutes."""
+def _knock(address: str) -> None:
+    """Raise ConnectionError where nobody answers, since Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not (host and port.isdigit()):
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(f"nobody answers at {ADDRESS}={address} ({error}): {_MEND}") from error
+    if host and port.isdigit() and "://" not in host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+        except (OSError, OverflowError, UnicodeError) as error:
+            raise ConnectionError(str(error)) from error
 
 
-def _init(ray: Any) -> None:
-    """Start Ray or join it, in a thread: in the main one it would answer SIGTERM itself, and die of it half-started."""
-    logging.getLogger("ray").setLevel(logging.ERROR)  # it would tell of that
+def _init_in_thread(ray: Any) -> None:
+    """In the main thread Ray would answer SIGTERM itself from the start, and die of it half-started."""
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it warns that it can't
     started: Future[None] = Future()
-    threading.Thread(target=_start_and_stay, args=(ray, started), daemon=True).start()
-    while not started.done():
-        with handlers_kept():  # its core takes SIGTERM from any thread
-            wait([started], TICK)
+    threading.Thread(target=_init_and_stay, args=(ray, started), daemon=True).start()
+    done = False
+    while not done:
+        with handlers_kept():  # its core takes SIGTERM from any thread, some time on the way
+            done = bool(wait([started], TICK).done)
     started.result()
 
 
-def _start_and_stay(ray: Any, started: "Future[None]") -> None:
+def _init_and_stay(ray: Any, started: "Future[None]") -> None:
     """Stay, because the system ends Ray's processes with the thread that started them."""
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
-        started.set_result(None)
     except BaseException as error:
         started.set_exception(error)
-    threading.Event().wait()
+    else:
+        started.set_result(None)
+        threading.Event().wait()
 
 
 def rows_as_done(dataset: Any, count: int) -> Generator[dict[str, Any] | None, None, None]:
     """The dataset's `count` rows in the order in which they are done; None when none is yet.
 
-    Nothing of the dataset's is at work any more when the generator has ended or was closed: a thread that asked Ray
-    something while it shuts down would take the whole process with it.
+    Nothing of the dataset's is at work any more when the generator has ended or was closed, if Ray does as it is asked
+    within PATIENCE: a thread that asks Ray something while it shuts down takes the whole process with it.
 
     Raises UserError when Ray ends early, what an actor of ours raised as UserError, and whatever else Ray raises.
     """
     rows: queue.Queue[Any] = queue.Queue()
-    collecting = threading.Thread(target=_collect, args=(dataset, rows), daemon=True)
+    collecting = threading.Thread(target=_collect, args=(dataset, rows), daemon=True, name=COLLECTING)
     collecting.start()
     try:
         while count:
@@ -96,6 +102,7 @@ def rows_as_done(dataset: Any, count: int) -> Generator[dict[str, Any] | None, N
                 yield None
                 continue
             if isinstance(row, BaseException):
+                yield None  # the signal that ended Ray may have come here too: a last chance to look
                 raise _own_error(row)
             count -= 1
             yield row
@@ -125,7 +132,8 @@ def _end(dataset: Any, collecting: threading.Thread) -> None:
     while collecting.is_alive():
         name = f"StreamingExecutor-{dataset.get_dataset_id()}"
         for executor in [thread for thread in threading.enumerate() if thread.name == name]:
-            executor.shutdown(force=True)  # type: ignore[attr-defined]
+            with suppress(Exception):  # of a Ray that is ending itself
+                executor.shutdown(force=True)  # type: ignore[attr-defined]
         collecting.join(TICK)
 
 

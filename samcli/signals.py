@@ -22,7 +22,10 @@ class StopRequest:
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Put the handlers back after the block, which calls a library that sets its own."""
+    """Put the handlers back after the block, which calls a library that sets its own, seen by Python or not.
+
+    Works in the main thread alone, as all setting of handlers does.
+    """
     former = {number: signal.getsignal(number) for number in CAUGHT}
     try:
         yield

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +36,13 @@ class OnRay:
             concurrency=count,
             num_gpus=gpus,
         )
-        for row in rows_as_done(answered, len(batches)):
-            if row is None:
-                yield NOTHING
-            else:
-                answers = [(text, error) for text, error in json.loads(row["answers"])]
-                yield Made(batches[row["number"]].places, answers, row["seconds"])
+        with closing(rows_as_done(answered, len(batches))) as done:
+            for row in done:
+                if row is None:
+                    yield NOTHING
+                else:
+                    answers = [(text, error) for text, error in json.loads(row["answers"])]
+                    yield Made(batches[row["number"]].places, answers, row["seconds"])
 
 
 class _Actor:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,13 @@ def make_on_ray(work: Work, out: Path, bundles: Sequence[Bundle]) -> Generator[M
             num_gpus=share,
             num_cpus=0.01 if share else round(min(1.0, 0.9 * cpus / actors), 2),
         )
-    for row in rows_as_done(rows, len(bundles)):
-        if row is None:
-            yield None
-        else:
-            entries = [Entry(line["manifest"], line["annotation"]) for line in json.loads(row["items"])]
-            yield Made(tuple(entries), json.loads(row["seconds"]))
+    with closing(rows_as_done(rows, len(bundles))) as done:
+        for row in done:
+            if row is None:
+                yield None
+            else:
+                entries = [Entry(line["manifest"], line["annotation"]) for line in json.loads(row["items"])]
+                yield Made(tuple(entries), json.loads(row["seconds"]))
 
 
 class _Actor:
