@@ -22,7 +22,7 @@ class StopRequest:
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Put the handlers back after the block, which calls a library that sets its own, seen by Python or not.
+    """Put the handlers back after the block, which sets others, or calls a library that does, seen by Python or not.
 
     Works in the main thread alone, as all setting of handlers does.
     """
@@ -38,9 +38,7 @@ def handlers_kept() -> Iterator[None]:
 def listening() -> Iterator[StopRequest]:
     """Catch SIGTERM and SIGINT while the block runs; the former handlers come back after it."""
     request = StopRequest()
-    former = [signal.signal(number, request._note) for number in CAUGHT]
-    try:
+    with handlers_kept():
+        for number in CAUGHT:
+            signal.signal(number, request._note)
         yield request
-    finally:
-        for number, handler in zip(CAUGHT, former, strict=True):
-            signal.signal(number, handler)
